@@ -3,7 +3,7 @@
 import zlib
 from html import escape
 
-from gioconda.report.view import Strip
+from gioconda.report.view import Strip, silences
 from gioconda.report.wording import number
 from gioconda_core.types import Sound
 
@@ -102,8 +102,8 @@ def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False, la
         f"{x:.1f},{middle + h:.1f}" for x, h in reversed(shown)
     ]
     parts = [*_begun(name, _role(end, seek)), f'<polygon class="wave" points="{" ".join(outline)}"/>']
-    for start, stop in sound.gaps:
-        x, wide = WIDTH * (sound.offset + start) / end, WIDTH * (stop - start) / end
+    for start, stop in silences(sound):
+        x, wide = WIDTH * start / end, WIDTH * (stop - start) / end
         parts.append(
             f'<rect class="gap" x="{x:.1f}" y="6" width="{max(2.0, wide):.1f}" height="{BASE - 8}"><title>'
             f"{number(start, lang)}–{number(stop, lang)} s</title></rect>"

@@ -58,6 +58,8 @@ def sentences(
         said.append(Sentence("short.still"))
     elif facts.get("frame_count") == 1:
         said.append(Sentence("short.one-frame"))
+    elif facts.get("examined", {}).get("frames") == 1:  # as of what is torn after the first one
+        said.append(Sentence("short.one-looked-at"))
     elif facts.get("moves") is False:
         said.append(Sentence("short.frozen", {"frames": facts["examined"]["frames"]}))
     said += when(facts.get("plain"), "short.plain")
@@ -72,7 +74,7 @@ def sentences(
     silent = [r for r in readings if r.reading.score is None]
     if silent and len(silent) == len(readings):
         reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
-        if said and (said[0].key == "short.one-frame" or all(reason["code"] in _OF_STILLS for reason in reasons)):
+        if said and (said[0].key.startswith("short.one-") or all(reason["code"] in _OF_STILLS for reason in reasons)):
             pass  # said already: what it is, and that nothing in it can be compared
         elif len(silent) == 1 and silent[0].faces:
             said += _by_face(silent[0])
@@ -322,7 +324,7 @@ def next_steps(
         *when(readable and "caveat.short" in keys, "next.longer-copy"),
         *when(elsewhere, "next.original"),
         *when(elsewhere and readable, f"next.earliest{kind}"),
-        *when(readable, "next.context-still" if still else "next.context"),
+        *when(readable, "next.context-still" if kind else "next.context"),
         *when(any(r.reading.score is not None and r.false_alarm is None for r in readings), "next.calibrate"),
         Sentence("next.keep"),
     )
@@ -349,7 +351,7 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     """How much of this very clip was examined, and what of it was not."""
     said: list[Sentence] = []
     duration = float(facts.get("duration") or 0.0)
-    if footage is not None and readings and duration > 0 and facts.get("frame_count") != 1:
+    if footage is not None and readings and duration > 0 and len(footage.times) > 1:
         read = {series.track for r in readings for series in r.reading.series}
         seconds = float(facts.get("examined", {}).get("seconds", 0.0))
         args = {"frames": len(footage.times), "seconds": clock(seconds), "duration": clock(duration)}
@@ -362,7 +364,8 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
     if "width" in facts and readings:
-        what = "not" if any(r.reading.score is not None for r in readings) else "none"
+        faceless = footage is not None and not footage.tracks and not footage.facts.get("turned")
+        what = "not" if faceless or any(r.reading.score is not None for r in readings) else "none"
         said.append(Sentence(f"scope.{what}{'-sound' if facts.get('has_audio') else ''}"))
     return tuple(said)
 

@@ -184,7 +184,7 @@ def heard(report: Report) -> list[Sentence]:
     late = round(sound.offset, 2)
     key = "none" if not late else "late" if late > 0 else "early"
     silent = max(sound.peaks, default=0.0) < SILENT
-    spans = [f"{clock(start)} – {clock(stop)}" for start, stop in sound.gaps]
+    spans = [f"{clock(start)} – {clock(stop)}" for start, stop in silences(sound)]
     part = {"seconds": clock(sound.seconds), "duration": clock(length)}
     return [
         *when(tracks > 1, "sound.first-of", tracks=tracks),
@@ -193,6 +193,12 @@ def heard(report: Report) -> list[Sentence]:
         Sentence("sound.silent" if silent else "sound.unassessed"),
         *when(sound.seconds >= HEARD and length > sound.seconds, "sound.part", **part),
     ]
+
+
+def silences(sound: Sound) -> list[tuple[float, float]]:
+    """Where there is no sound at all, in seconds (from, to) from the first picture on, as all else in a report is told."""
+    late = sound.offset
+    return [(max(0.0, start + late), stop + late) for start, stop in sound.gaps if stop + late > 0]
 
 
 SILENT = 0.001  # of full scale: less than a 16-bit sound's last few steps

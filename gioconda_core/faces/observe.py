@@ -139,6 +139,9 @@ def observe(
     Footage; its tracks are empty when there is no face.
     """
     frames, times = clip.sample(sampling)
+    if len(fresh := np.flatnonzero(np.diff(times, prepend=-np.inf) > 0)) < len(times):
+        # Of moments between which the picture stays, as in a recording that pauses, the one frame counts once.
+        frames, times = frames[fresh], times[fresh]
     odd = len(clip.warnings)
     mark = _resolve(landmarker)
     key = {"clip": clip.sha256, "sampling": sampling, "dense": dense, "landmarker": [mark.name, mark.version]}

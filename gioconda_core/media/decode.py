@@ -52,7 +52,7 @@ _OWN_TIMESTAMPS = {"mp4", "matroska", "avi", "flv", "mpegts", "asf"}
 _WIDEST_PIXEL = 8  # a pixel aspect beyond 8:1 is a broken header, not a lens
 _MOST_ERRORS = 1000  # damaged packets passed over before giving up on the file
 _AHEAD = 96 << 20  # bytes of decoded pictures that lanes may keep ready, counted as RGB
-_COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
+COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
 _DEPENDENT = 0x80000  # AV_DISPOSITION_DEPENDENT: a tile or a layer of another stream
 
 _SURVEYED = 1 << 30  # bytes of a file up to which every packet's timestamp is looked at, two seconds at most
@@ -167,7 +167,7 @@ class VideoSource:
     def _choose(self, container: Any) -> Any:
         """The stream that players show: no cover picture nor part of another, the default one, then the longest, then the largest."""
         videos = list(container.streams.video)
-        real = [s for s in videos if not int(s.disposition) & _COVER]
+        real = [s for s in videos if not int(s.disposition) & COVER]
         usable = [s for s in real if s.codec_context is not None]
         self._streams, self._covers = len(real), len(videos) - len(real)
         if not usable:

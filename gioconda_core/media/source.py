@@ -30,14 +30,15 @@ def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) ->
             "unpack it and give what is inside; of ZIP and tar `gioconda audit --archives` reads every clip and picture"
         )
         raise MediaError("is an archive of other files", where, hint, unread=UnreadReason.ARCHIVE)
-    if head.startswith(b"%PDF-"):  # a decoder would give the first JPEG in it, which is none of its pages
-        hint = "export its pictures, or its pages as pictures, and give those"
-        raise MediaError("is a document", where, hint, unread=UnreadReason.TO_EXPORT)
     if head[4:8] == b"jumb":
         hint = "give the file that it was made for, with this one beside it"
         raise MediaError("is a credential by itself", where, hint, unread=UnreadReason.CREDENTIAL)
     if part := stream_part(file):
         raise MediaError(_PARTS[part], where, _JOIN, unread=UnreadReason.STREAM_PART)
+    # Of a PDF a decoder would give the first JPEG in it, which is none of its pages; of SVG and HTML nothing.
+    if head.startswith(b"%PDF-") or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        hint = "export its pictures, or its pages as pictures, and give those"
+        raise MediaError("is a document", where, hint, unread=UnreadReason.TO_EXPORT)
     with _blamed(where):
         if is_picture(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(file)):
             source: Source = StillSource(file, where, limits)

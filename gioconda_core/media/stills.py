@@ -93,20 +93,23 @@ class StillSource:
     def __init__(self, file: BinaryIO, where: str, limits: Limits) -> None:
         self._file, self._where, self._limits = file, where, limits
         self.warnings: list[MediaWarning] = []
+        self._broken: tuple[int, ...] = ()  # frames between others that cannot be decoded
         with self._open() as image:
             if image.format == "TIFF" and image.tag_v2.get(_SUBFILE) == 1:  # type: ignore[attr-defined]
                 what = "holds a preview first, as a camera's raw file does; the picture itself is not read"
                 raise MediaError(what, where, "export a JPEG or a TIFF from it", unread=UnreadReason.TO_EXPORT)
             # Of a PNG: a picture before the animation, for programs that do not animate.
-            self._hidden = int(_animated(image) and bool(image.info.get("default_image")))
-            if self._hidden:
+            hidden = int(_animated(image) and bool(image.info.get("default_image")))
+            if hidden:
                 self._warn(WarningReason.HIDDEN_PICTURE)
-            self._frames, stamps = self._clock(image)
+            self._numbers, stamps = self._clock(hidden)
             self._times = stamps[:-1]
+            self._to(image, self._numbers[0])
             stored, first = image.size, self._rgb(image)
             orientation = Orientation.from_exif(self._exif_orientation(image))
             width, height = reversed(stored) if orientation.swaps else stored
-            still = self._frames == 1
+            torn = any(warning.of_pictures for warning in self.warnings)
+            still = len(self._numbers) == 1 and not torn
             duration = 0.0 if still else stamps[-1]
             if still and not _animated(image) and (pictures := getattr(image, "n_frames", 1)) > 1:
                 self._warn(WarningReason.SEVERAL_PICTURES, pictures=pictures)
@@ -116,9 +119,9 @@ class StillSource:
                 width=width,
                 height=height,
                 reduced=round(width / first.shape[1]),
-                fps=None if still or duration <= 0 else Fraction(round(duration * 1000), 1000) ** -1 * self._frames,
+                fps=None if still or duration <= 0 else Fraction(len(self._numbers) * 1000, round(duration * 1000)),
                 duration=duration,
-                frame_count=self._frames,
+                frame_count=None if torn else len(self._numbers),
                 still=still,
                 rotation=orientation.turns * 90,
                 mirrored=orientation.mirror,
@@ -177,25 +180,56 @@ class StillSource:
             self._warn(WarningReason.EXIF_DAMAGED)
             return 1
 
-    def _clock(self, image: Image.Image) -> tuple[int, list[float]]:
-        """How many frames, and when each begins, with the end last; seconds."""
+    def _clock(self, first: int) -> tuple[list[int], list[float]]:
+        """Which frames can be decoded, and when each begins, with the end last; seconds. first : the number of the first frame.
+
+        What is damaged between them is passed over, and the picture before it stays.
+        """
+        found, stamps, broken, missed = list[int](), [0], list[int](), 0
+        with self._open() as image:  # by itself: a frame that failed once leaves its reader in disorder
+            if not _animated(image):
+                return [0], [0.0, 0.0]
+            for i in range(first, min(int(getattr(image, "n_frames", 1)), self._limits.frames)):
+                broken.append(i)  # until it is decoded
+                try:
+                    image.seek(i)
+                except _DAMAGED:  # nor does anything follow
+                    break
+                try:
+                    image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
+                    broken.pop()
+                    found.append(i)
+                except _DAMAGED:
+                    pass
+                lasts = float(image.info.get("duration") or 0)
+                lasts = round(lasts if lasts > _SHORTEST else _INSTEAD)
+                if broken[-1:] == [i]:
+                    missed += lasts if found else 0
+                    continue
+                if len(broken) > len(self._broken):
+                    self._broken = tuple(broken)
+                    self._warn(WarningReason.DAMAGED_DATA, time=stamps[-1] / 1000)
+                stamps[-1] += missed
+                stamps.append(stamps[-1] + lasts)
+                missed = 0
+        if found and len(broken) > len(self._broken):
+            self._warn(WarningReason.STOPPED_THERE, time=stamps[-1] / 1000)
+        # where not one was decoded, reading the first says why
+        return found or [first], [s / 1000 for s in stamps] if found else [0.0, 0.0]
+
+    def _to(self, image: Image.Image, number: int) -> None:
+        """Go to a frame. A damaged one on the way fails as it is passed, and only then."""
         if not _animated(image):
-            return 1, [0.0, 0.0]
-        count = int(getattr(image, "n_frames", 1))
-        stamps = [0]
-        for i in range(self._hidden, min(count, self._limits.frames)):
-            try:
-                image.seek(i)
-                image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
-            except _DAMAGED:
-                self._warn(WarningReason.STOPPED_THERE, time=stamps[-1] / 1000)
-                break
-            lasts = float(image.info.get("duration") or 0)
-            stamps.append(round(stamps[-1] + (lasts if lasts > _SHORTEST else _INSTEAD)))
-        image.seek(self._hidden)
-        if len(stamps) == 1:
-            return 1, [0.0, 0.0]  # not one frame decoded; reading the first says why
-        return len(stamps) - 1, [s / 1000 for s in stamps]
+            return
+        for i in self._broken:
+            if image.tell() <= i < number:
+                with contextlib.suppress(*_DAMAGED):
+                    image.seek(i)
+                    image.load()
+        try:
+            image.seek(number)
+        except _DAMAGED as error:
+            raise MediaError("the animation is damaged", self._where) from error
 
     def _rgb(self, image: Image.Image) -> Picture:
         """uint8 (H, W, 3), upright, sRGB, over white."""
@@ -244,18 +278,14 @@ class StillSource:
         """(seconds, upright RGB) of the frames wanted; a still gives its one frame whatever the sampling."""
         with self._open() as image:
             for i in self._wanted(sampling):
-                if self._frames > 1 or self._hidden:
-                    try:
-                        image.seek(self._hidden + i)
-                    except _DAMAGED as error:
-                        raise MediaError("the animation is damaged", self._where) from error
+                self._to(image, self._numbers[i])
                 yield self._times[i], self._rgb(image)
 
     def _wanted(self, sampling: Sampling) -> Iterator[int]:
-        if self._frames == 1 or sampling.mode == "keyframes":
+        if len(self._numbers) == 1 or sampling.mode == "keyframes":
             yield 0
         elif sampling.mode == "all":
-            yield from range(self._frames)
+            yield from range(len(self._numbers))
         else:
             previous = -1
             targets = sampling.targets(self.facts.duration)

@@ -15,7 +15,7 @@ from report_samples import abstained, calibrated, report
 
 import gioconda
 from detect.reading import calibration
-from gioconda.report import as_json, metadata, verdict
+from gioconda.report import as_json, metadata, strips, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.rows import Row
 from gioconda.report.view import view
@@ -300,6 +300,27 @@ def test_a_video_of_one_frame_is_said_to_be_one_and_nothing_more_is_made_of_it()
         [abstained("contrast", "no two frames that were read lie close enough")], footage(n=1), facts, ABSENT
     )
     assert keys(v.sentences) == ["short.one-frame"] and "scope.clip" not in keys(v.scope)
+    torn = facts | {"duration": 5.0, "frame_count": None, "examined": {"frames": 1, "seconds": 0.0}}
+    v = verdict.verdict([abstained("contrast", "no two")], footage(n=1), torn, ABSENT)
+    assert keys(v.sentences)[0] == "short.one-looked-at" and "scope.clip" not in keys(v.scope), (
+        "not that hardly anything changes"
+    )
+
+
+@pytest.mark.parametrize(("sound", "asked"), [(True, "Confirm speaker"), (False, "Confirm who is shown")])
+def test_a_speaker_is_asked_for_only_where_somebody_can_be_heard(sound, asked):
+    steps = verdict.next_steps(Level.NOT_ASSESSED, [abstained()], ABSENT, (), {"has_audio": sound})
+    assert any(say(step).startswith(asked) for step in steps)
+
+
+def test_moments_of_the_sound_are_told_as_those_of_the_pictures_are():
+    """Of a sound that began half a second late it was told where its own clock had its gaps, and drawn elsewhere."""
+    late = Sound(4.0, 0.5, "aac", 48_000, 1, (0.5,), ((1.0, 2.0),), b"")
+    early = dataclasses.replace(late, offset=-1.5, gaps=((0.2, 0.5), (1.0, 2.0)))
+    for sound, said in ((late, "1.5 s – 2.5 s"), (early, "at 0 s – 0.5 s.")):
+        made = dataclasses.replace(report(), evidence=Evidence(sound=sound))
+        assert any(said in line for line in view(made).heard)
+        assert f"<title>{'1.5–2.5' if sound is late else '0–0.5'} s" in strips.waveform(sound, 4.0, "sound")
 
 
 def test_what_was_examined_and_what_was_not_is_said():
@@ -399,6 +420,8 @@ def test_where_nothing_was_assessed_the_face_is_not_passed_over():
         ([HIGH], False, "Not examined: the background, and any text in the picture."),
     ):
         assert say(verdict.scope(readings, footage(n=1), still | {"has_audio": sound})[-1]) == said
+    empty = verdict.scope([abstained()], footage(n=1, tracks=0), still)
+    assert "face" not in say(empty[-1]), "there was none"
 
 
 @READ_HERE
@@ -429,7 +452,8 @@ def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path)
 
 @READ_HERE
 @pytest.mark.parametrize(
-    "name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa", "list.m3u8", "a.pdf", "raw.dng"]
+    "name",
+    ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa", "list.m3u8", "a.pdf", "a.svg", "raw.dng"],
 )
 def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path, name):
     import tarfile
@@ -453,6 +477,7 @@ def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path
         bodies = {
             "empty.mp4": b"",
             "a.pdf": b"%PDF-1.4\n",
+            "a.svg": b"\n<svg/>",
             "list.m3u8": b"#EXTM3U\n",
             "alone.c2pa": b"\0\0\1\0jumb" + bytes(248),
         }
@@ -462,6 +487,7 @@ def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path
         "zip": "archive",
         "m3u8": "stream-part",
         "pdf": "to-export",
+        "svg": "to-export",
         "dng": "to-export",
         "tgz": "archive",
         "tar": "archive",

@@ -263,3 +263,8 @@ def test_of_a_picture_without_a_face_it_is_known_how_to_turn_it_for_one(tmp_path
 def test_a_picture_a_pixel_high_is_looked_at_like_any_other(tmp_path, kept):
     writer.write_image(tmp_path / "thin.png", np.zeros((1, 4096, 3), np.uint8))
     assert see(tmp_path / "thin.png").facts["turned"] == 0
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_picture_that_stays_is_one_frame_however_often_it_was_asked_for(film):
+    assert see(film, sampling="at:0.51,0.52,0.53,1.5").times.tolist() == [0.5, 1.5]

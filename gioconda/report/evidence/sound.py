@@ -50,13 +50,16 @@ def _drawn(levels: NDArray[Any]) -> bytes:
 def _child(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     import av
 
+    from gioconda_core.media.decode import COVER
+
     with av.open(path) as container:
         if not container.streams.audio:
             raise ValueError("no sound")
         stream = container.streams.audio[0]
         context = stream.codec_context
         start = {"audio": _start(stream)}
-        start["video"] = next((_start(s) for s in container.streams.video), start["audio"])
+        films = (s for s in container.streams.video if not int(s.disposition) & COVER)
+        start["video"] = next(map(_start, films), start["audio"])
         facts = {"codec": context.name, "rate": int(context.sample_rate or 0), "channels": int(context.channels or 0)}
         resampler = av.AudioResampler("s16", "mono", RATE)
         pieces: list[NDArray[np.int16]] = []
