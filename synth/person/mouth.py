@@ -53,10 +53,10 @@ def arc(x: Points, y: Points) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Lips(Axes):
-    """The inner lips, y in pixels. upper, lower : edges as of :func:`arc`."""
+    """The inner lips, y in pixels. upper, lower : edges as of :func:`arc`, and between which y each stays."""
 
-    upper: tuple[float, float]
-    lower: tuple[float, float]
+    upper: tuple[float, float, float, float]
+    lower: tuple[float, float, float, float]
     open: float  # mean distance of the lips, pixels
     side: float  # of the face square, pixels
 
@@ -64,10 +64,15 @@ class _Lips(Axes):
     def of(cls, points: Points) -> "_Lips":
         """From landmarks (68, 2)."""
         width = float(np.linalg.norm(points[64] - points[60]))
-        bare = cls(points[60], (points[64] - points[60]) / max(width, 1e-6), width, (0.0, 0.0), (0.0, 0.0), 0.0, 0.0)
+        bare = cls(points[60], (points[64] - points[60]) / max(width, 1e-6), width, (0.0,) * 4, (0.0,) * 4, 0.0, 0.0)
         # A curve through the corners and the lip's three points: five of a polygon would show as corners.
-        upper, lower = (arc(*bare.local(points[rows])) for rows in ([61, 62, 63], [67, 66, 65]))
+        upper, lower = (bare._edge(points[rows]) for rows in ([61, 62, 63], [67, 66, 65]))
         return replace(bare, upper=upper, lower=lower, open=opening(points, INNER_LIPS), side=align.side(points))
+
+    def _edge(self, points: Points) -> tuple[float, float, float, float]:
+        """Of a turned mouth the points lie close to one corner, or beyond it, and the curve through them could be anywhere further on."""
+        x, y = self.local(points)
+        return *arc(np.clip(x, 0.15, 0.85), y), 1.1 * min(0.0, float(y.min())), 1.1 * max(0.0, float(y.max()))
 
     def local(self, at: Points) -> tuple[Points, Points]:
         """Pixels (…, 2) → x, y."""
@@ -79,9 +84,10 @@ class _Lips(Axes):
         return np.asarray(np.stack([x * self.width, y], -1) @ self.turn + self.origin)
 
     @staticmethod
-    def at(edge: tuple[float, float], x: Points) -> Points:
+    def at(edge: tuple[float, float, float, float], x: Points) -> Points:
         """y of an edge at x."""
-        return np.asarray(x * (1 - x) * (edge[0] + edge[1] * (x - 0.5)))
+        a, b, low, high = edge
+        return np.clip(x * (1 - x) * (a + b * (x - 0.5)), low, high)
 
 
 class Mouth:

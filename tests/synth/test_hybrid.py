@@ -113,6 +113,22 @@ def test_a_mouth_that_shows_its_teeth_keeps_them_when_it_opens_wider(sitter):
     assert made[lower[1] - gap // 4, lower[0]].mean() < 120
 
 
+def test_a_turned_mouth_is_drawn_between_its_lips(sitter):
+    """Its inner lips lie close to one corner, or beyond: the curve through them went far above the upper lip."""
+    from synth.person.mouth import Mouth
+
+    frames, marks = sitter
+    points = marks[0].astype(float)
+    x = np.array([0, -0.13, -0.09, 0.05, 1, 0.39, 0.26, 0.15])
+    y = np.array([0, -0.31, -0.29, -0.28, 0, 0.69, 0.67, 0.54])
+    points[60:68] = np.array([110, 190]) + 40 * np.c_[x, y]
+    made = frames[0].copy()
+    assert Mouth(frames[0], marks[0].astype(float)).draw(made, points) > 0.5
+    changed = (made != frames[0]).any(-1)
+    assert changed[192:200, 115:130].mean() > 0.9
+    assert not changed[:179, 145:].any()  # where the lips meet again, nothing above them
+
+
 def test_a_grey_picture_stays_grey(sitter):
     frames, marks = sitter
     grey = np.repeat(frames.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
