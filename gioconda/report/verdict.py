@@ -116,7 +116,7 @@ def _by_face(item: Calibrated) -> list[Sentence]:
     """Where several faces were read: which of them have a signal, and which were not assessed and why."""
     found = [face.track + 1 for face in sorted(item.faces, key=lambda face: face.track) if face.level.found]
     said = when(found, "short.with-signal", tracks=found, assessed=item.faces_assessed)
-    for face in item.faces:
+    for face in sorted(item.faces, key=lambda face: face.track):
         if face.abstained is not None:
             said.append(Sentence("face.not-assessed", {"track": face.track + 1, "reason": face.abstained.document()}))
     return said

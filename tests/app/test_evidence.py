@@ -267,6 +267,8 @@ def test_what_was_done_between_two_clips_is_said(compared, how):
     found, said = compared(how), EDITS[how][1]
     assert said <= set(keys(found)), (found.spans, found.region_a, keys(found))
     wrong = {"compare.mirrored", "compare.crop-a", "compare.only-a", "compare.only-b"} - said
+    if how == "trimmed":
+        assert found.matched == 50 and found.spans[0].b_end == pytest.approx(2), "no more than the other has"
     if how not in ("cut", "trimmed", "longer"):
         assert not wrong & set(keys(found)), keys(found)
         assert len(found.spans) == 1 and found.spans[0].a_end == pytest.approx(4, abs=0.15)
@@ -299,6 +301,14 @@ def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, tm
     assert told["b.png"][0].args["levels"] > 0
     assert {"compare.mirrored", "compare.crop-a"} <= {s.key for s in told["c.png"]}, "a cut picture does match"
     assert next(s.key for s in told["d.bmp"]) == "compare.picture-same"
+    Image.fromarray(np.rot90(take[0])).save(tmp_path / "e.png")
+    assert keys(compare(tmp_path / "a.png", tmp_path / "e.png")) == ["compare.picture-nothing"], "of one on its side"
+    Image.fromarray(take[40]).save(tmp_path / "f.png")
+    still = briefly(tmp_path / "f.png", tmp_path / "a.mp4")
+    assert keys(still)[:2] == ["compare.in-clip", "compare.picture-alike"], (
+        "its clip does move, and not its first frame alone"
+    )
+    assert still.spans[0].b == pytest.approx(40 / 25, abs=0.05)
     assert "0–0 s" not in compare_pages.text(compare(tmp_path / "a.png", tmp_path / "b.png"))
 
 
@@ -323,6 +333,13 @@ def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
     frozen = written(tmp_path, "frozen.mp4", np.repeat(take[:1], 60, 0))
     softer = written(tmp_path, "softer.mp4", np.repeat(take[:1], 40, 0), crf=35)
     assert "compare.still" in keys(compare(frozen, softer))
+
+
+def test_where_not_every_frame_was_looked_at_matched_ones_may_be_neighbours(compared):
+    """Of a long clip cut without encoding again it was said that encoding or a change had altered half of its frames."""
+    found = compared("cut")
+    long = replace(found, b=replace(found.b, facts={**found.b.facts, "duration": 600.0}))
+    assert "compare.sampled" in keys(long) and "compare.sampled" not in keys(found)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -35,6 +35,8 @@ EDGE = 31  # pixels along each edge in which ORB looks for no point
 ALIKE = 0.6  # correlation of what moves from which on two frames are taken for one
 SHORTEST = 0.3  # seconds of a common or a missing span that is told
 WHOLE = 0.97  # share of a picture from which on it counts as uncropped
+ASLANT = 0.1  # of a map's scale, from which on a picture is turned: some six degrees
+SEEN = 0.01  # share of a picture that the other must show
 FLIP = 0.15  # by which more matches must agree on a mirrored picture
 
 
@@ -216,7 +218,15 @@ def _place(a: _Seen, b: _Seen) -> tuple[NDArray[np.float64] | None, bool]:
     plain, flipped = (_best(left, [_features(frame[:, ::way]) for frame in others]) for way in (1, -1))
     mirrored = flipped[0] > (1 + FLIP) * plain[0]
     count, matrix = flipped if mirrored else plain
-    return (matrix, mirrored) if count >= INLIERS else (None, False)
+    return (matrix, mirrored) if count >= INLIERS and _upright(matrix) else (None, False)
+
+
+def _upright(matrix: NDArray[np.float64] | None) -> bool:
+    """Whether a map lays a part of one picture that can be seen on the other, neither turned nor slanted."""
+    if matrix is None:
+        return False
+    scale, aslant = np.diag(matrix[:, :2]), np.abs(matrix[[0, 1], [1, 0]])
+    return bool(scale.min() > 0 and aslant.max() <= ASLANT * scale.min()) and _common(matrix)[0].share >= SEEN
 
 
 _Features = tuple[NDArray[np.float32], NDArray[np.uint8] | None, NDArray[np.float64]]
@@ -265,13 +275,14 @@ def _common(matrix: NDArray[np.float64] | None) -> tuple[Region, Region]:
     """The part of A's picture that B shows, and the part of B's that A shows (in a mirrored B: as mirrored back)."""
     if matrix is None:
         return Region(0, 0, 1, 1), Region(0, 0, 1, 1)
-    scale, shift = np.diag(matrix[:, :2]), matrix[:, 2]  # what turns is taken for upright
-    scale = np.where(np.abs(scale) < 1e-6, 1e-6, scale)
+    scale, shift = np.diag(matrix[:, :2]), matrix[:, 2]
     low, high = np.clip(shift, 0, 1), np.clip(shift + scale, 0, 1)
     there = Region(*(round(float(v), 4) for v in (*low, *high)))
     here = Region(
         *(round(float(v), 4) for v in (*np.clip((low - shift) / scale, 0, 1), *np.clip((high - shift) / scale, 0, 1)))
     )
+    if min(here.share, there.share) >= WHOLE:  # by so little a map errs itself
+        return Region(0, 0, 1, 1), Region(0, 0, 1, 1)
     return here, there
 
 
@@ -310,10 +321,15 @@ def _spans(
     a: _Seen, b: _Seen, parts: Sequence[NDArray[np.float32]], links: Sequence[tuple[int, int]], still: bool
 ) -> list[Span]:
     """Stretches in which B runs beside A at one distance in time, each in neither clip twice."""
+    alone = min(len(a.times), len(b.times)) == 1
     if still:  # nothing to align by: the shorter one lies in the other, whichever part of it
-        length = round(min(a.end, b.end), 3)
-        one, other = (bits(_rgb(part[0])) for part in parts)  # of the common part, by perceptual hash
-        return [Span(0.0, length, 0.0, length)] if (one ^ other).bit_count() <= 10 else []
+        # A single picture is looked for among all frames of the other side.
+        left, right = (part if alone else part[:1] for part in parts)
+        i, j = divmod(int(np.abs(left[:, None] - right).mean((2, 3)).argmin()), len(right))
+        one, other = bits(_rgb(left[i])), bits(_rgb(right[j]))  # of the common part, by perceptual hash
+        length = 0.0 if alone else round(min(a.end, b.end), 3)
+        at, of = round(float(a.times[i]), 3), round(float(b.times[j]), 3)
+        return [Span(at, at + length, of, of + length)] if (one ^ other).bit_count() <= 10 else []
     tick = max(float(np.median(np.diff(a.times))), float(np.median(np.diff(b.times))))
     rest = np.array([(a.times[i], b.times[j]) for i, j in links]).reshape(-1, 2)
     found: list[Span] = []
@@ -325,8 +341,11 @@ def _spans(
         if near.sum() < 4:
             break
         run = rest[near][:, 0]
+        run = run[
+            (run + shift > -tick / 2) & (run + shift < b.end - tick / 2)
+        ]  # a link that is a frame off leads out of B
         for piece in np.split(run, np.flatnonzero(np.diff(run) > max(1.0, 4 * tick)) + 1):
-            if piece[-1] - piece[0] >= SHORTEST and len(piece) >= 4:
+            if len(piece) >= 4 and piece[-1] - piece[0] >= SHORTEST:
                 found.append(Span(piece[0], piece[-1] + tick, piece[0] + shift, piece[-1] + tick + shift))
         rest = rest[~near]
     kept: list[Span] = []
@@ -395,8 +414,8 @@ def _matched(a: _Seen, b: _Seen, spans: Sequence[Span]) -> list[tuple[int, int]]
     """Frames of A and B at the same moments of the spans."""
     pairs = []
     for span in spans:
-        # 1e-3: of a still
-        for i in np.flatnonzero((a.times >= span.a - 1e-6) & (a.times < max(span.a_end, 1e-3) - 1e-6)):
+        # 1e-3: spans are told to the millisecond, and that of a single picture is empty
+        for i in np.flatnonzero((a.times >= span.a - 1e-3) & (a.times < max(span.a_end, span.a + 2e-3) - 1e-3)):
             pairs.append((int(i), int(np.abs(b.times - (a.times[i] - span.a + span.b)).argmin())))
     return pairs
 
@@ -422,15 +441,24 @@ def _rgb(grey: NDArray[Any]) -> Picture:
 # ------------------------------------------------------------------------- in words
 
 
+def _sparse(side: Side) -> bool:
+    """Whether a clip is too long for all of its frames to be looked at."""
+    return float(side.facts.get("duration") or 0.0) * float(side.facts.get("fps") or 0.0) > FRAMES
+
+
 def sentences(c: Comparison) -> list[Sentence]:
     """What a person reads of a comparison, most telling first."""
     if c.a.sha256 == c.b.sha256:
         return [Sentence("compare.same-bytes")]
-    pictures = bool(c.a.facts.get("still") and c.b.facts.get("still"))
+    stills = [bool(side.facts.get("still")) for side in (c.a, c.b)]
+    pictures = any(stills)
     if not c.spans:
         return [Sentence(f"compare.{'nothing' if c.moves else 'picture-nothing' if pictures else 'still-nothing'}")]
     said: list[Sentence] = []
-    if pictures and c.equal == c.matched:
+    if pictures and not all(stills):
+        clip, at = ("B", c.spans[0].b) if stills[0] else ("A", c.spans[0].a)
+        said.append(Sentence("compare.in-clip", {"clip": clip, "moment": clock(at)}))
+    if all(stills) and c.equal == c.matched:
         said.append(Sentence("compare.picture-same"))
     elif pictures:
         said.append(Sentence("compare.picture-alike", {"levels": c.difference or 0.0}))
@@ -438,6 +466,7 @@ def sentences(c: Comparison) -> list[Sentence]:
         said.append(Sentence("compare.same-frames", {"frames": c.matched}))
     elif c.difference is not None:
         said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
+        said += when(any(map(_sparse, (c.a, c.b))), "compare.sampled")
     if c.moves:
         both = clock(sum(s.a_end - s.a for s in c.spans))
         count = {"count": len(c.spans)} if len(c.spans) > 1 else {}
