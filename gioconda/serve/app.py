@@ -146,7 +146,7 @@ class Site:
             level_text=lambda level: say(Sentence(f"level.{level}"), lang) if level else "",
             when=lambda seconds: time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)),
             limit=bytes_text(self.page.limit, lang),
-            hours=f"{self.page.hours:g}",
+            hours=self.page.hours,
             active=ACTIVE,
             cases=await asyncio.to_thread(self.cases.shown, lang),
         )
@@ -162,7 +162,7 @@ class Site:
             stream, end = request.stream(), time.monotonic() + 2.0
             while time.monotonic() < end:
                 await asyncio.wait_for(anext(stream), 0.2)
-        facts = {"hours": f"{self.page.hours:g}", "keep": self.page.keep, "limit": bytes_text(self.page.limit, lang)}
+        facts = {"hours": self.page.hours, "keep": self.page.keep, "limit": bytes_text(self.page.limit, lang)}
         why = problem(error.what, lang) if isinstance(error, GiocondaError) else label(error.detail, lang, **facts)  # type: ignore[attr-defined]
         headers = {"Connection": "close"} | ({"Retry-After": "5"} if status == 429 else {})
         return JSONResponse({"error": why}, status, headers=headers)
@@ -183,7 +183,8 @@ class Site:
             body = compare_pages.fragment(compare_pages.from_document(document), lang, player)
             return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
         report = as_json.from_document(document)
-        kind = TYPES.get(Path(found.file).suffix, "")
+        # By a name that lies a browser would be given what it cannot show, and its codec be blamed.
+        kind = "" if report.facts.get("misnamed") else TYPES.get(Path(found.file).suffix, "")
         facts = {"kind": kind, "faces": len(report.tracks), "fps": report.facts.get("fps") or 25}
         facts["start"] = report.facts.get("start") or 0
         player = _rendered("player.html.jinja", lang, clip=found, **facts)

@@ -1,5 +1,6 @@
 """The local page: who may talk to it, what it takes in, and a queue that survives."""
 
+import dataclasses
 import json
 import socket
 import threading
@@ -226,6 +227,25 @@ def test_what_is_gone_is_said_in_the_language_of_the_page(client):
     identity = drop(client).json()["id"]
     wait(client, identity)
     assert client.get(f"/clips/{identity}/keyframes.zip").status_code == 404, "what is no media has no frames"
+
+
+def test_how_long_clips_are_kept_is_written_as_the_language_writes_it(page):
+    """Of a page that keeps clips for an hour it was said that they go "after 1 hours", and in German of "0.5 Stunden"."""
+    page = dataclasses.replace(page, hours=0.5)
+    with TestClient(application(page), base_url="http://127.0.0.1:7503") as kept:
+        for path in ("/", f"/clips/{'0' * 32}"):
+            assert "nach 0,5 h" in kept.get(f"{path}?lang=de").text and "after 0.5 h" in kept.get(path).text
+
+
+def test_what_a_name_lies_about_is_not_given_to_the_browser_to_play(client, tmp_path):
+    """Of a JPEG called .mp4 the page said that the browser does not know its codec."""
+    body = json.loads((tmp_path / "report.json").read_text())
+    body["facts"]["misnamed"] = {"suffix": ".mp4", "kind": "JPEG"}
+    (tmp_path / "report.json").write_text(json.dumps(body))
+    identity = drop(client).json()["id"]
+    assert wait(client, identity)["state"] == "done"
+    shown = client.get(f"/clips/{identity}").text
+    assert "<video" not in shown and "cannot play" not in shown
 
 
 def test_only_so_many_clips_are_kept(client):

@@ -219,7 +219,7 @@ def test_a_first_visit_says_what_can_be_seen_and_what_cannot(page, address):
     page.get(address)
     text = said(page)
     assert "Nothing here yet" in text and "What it cannot see" in text
-    assert "deleted after 24 hours" in text and "at most 1 GB" in text
+    assert "deleted after 24 h" in text and "at most 1 GB" in text
     body = page.find_element(By.TAG_NAME, "body")
     body.send_keys(Keys.TAB)
     assert focused(page).get_attribute("class") == "skip"
