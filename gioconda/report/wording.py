@@ -162,7 +162,7 @@ def number(value: float, lang: str = "en") -> str:
 def clock(seconds: float, lang: str = "en") -> str:
     """A time as people read it: 8.4 → 8.4 s, 600 → 10:00, 7200 → 2:00:00."""
     if seconds < 60:
-        return f"{number(round(seconds, 1), lang)} s"
+        return f"{number(round(seconds, 1) or round(seconds, 3), lang)} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 

@@ -335,6 +335,22 @@ def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
     assert "compare.still" in keys(compare(frozen, softer))
 
 
+def test_sound_behind_a_hole_is_drawn_when_it_is_due(tmp_path):
+    """Of a recording whose sound pauses for two seconds, all that follows was drawn and told two seconds early."""
+    import av
+
+    with av.open(str(tmp_path / "hole.mkv"), "w") as target:
+        stream = target.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for part, start in ((1, 0), (2, 3)):  # seconds 0 to 1, and 3 to 4
+            samples = np.random.default_rng(part).integers(-4000, 4000, (1, 16_000)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.rate, frame.pts = 16_000, start * 16_000
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    heard = sound.hear(tmp_path / "hole.mkv")
+    assert heard.seconds == pytest.approx(4, abs=0.1) and heard.gaps == (pytest.approx((1, 3), abs=0.05),)
+
+
 def test_where_not_every_frame_was_looked_at_matched_ones_may_be_neighbours(compared):
     """Of a long clip cut without encoding again it was said that encoding or a change had altered half of its frames."""
     found = compared("cut")

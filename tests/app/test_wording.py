@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from gioconda.report import wording
-from gioconda.report.wording import LANGUAGES, field_name, label, language, number, percent, say, templates, visible
+from gioconda.report.wording import (
+    LANGUAGES,
+    clock,
+    field_name,
+    label,
+    language,
+    number,
+    percent,
+    say,
+    templates,
+    visible,
+)
 from gioconda_core import reasons
 from gioconda_core.types import Sentence
 from provenance import codes
@@ -226,6 +237,8 @@ def test_half_a_sentence_is_an_error():
 
 
 def test_numbers_read_as_people_write_them():
+    told = ["0 s", "0.033 s", "8.4 s", "10:00", "2:00:00"]
+    assert [clock(x) for x in (0, 0.0334, 8.41, 600, 7200)] == told, "what is no nought is not told as one"
     assert [percent(x) for x in (0, 0.00004, 0.0042, 0.05, 0.123, 0.9996, 1)] == [
         "0 %", "< 0.01 %", "0.42 %", "5 %", "12.3 %", "99.9 %", "100 %",
     ]  # fmt: skip

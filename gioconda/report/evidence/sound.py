@@ -21,6 +21,7 @@ PARTS, BANDS = 720, 96  # columns of waveform and spectrogram; rows of the spect
 GAP = 0.2  # seconds without any sound from which on a stretch is told
 EDGE = 0.1  # seconds at both ends that encoders fill with silence
 MOST = 20  # stretches told
+HOLE, LEAP = 0.1, 60.0  # seconds between which a pause between samples is one, and not a clock that errs
 SECONDS, MEMORY = 60.0, 3 << 30  # wall time of the child, bytes of its address space
 
 
@@ -64,7 +65,13 @@ def _child(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         resampler = av.AudioResampler("s16", "mono", RATE)
         pieces: list[NDArray[np.int16]] = []
         kept = 0
+        begun: float | None = None
         for frame in container.decode(stream):
+            begun = frame.time if begun is None else begun
+            missing = (frame.time or 0.0) - (begun or 0.0) - kept / RATE
+            if HOLE < missing < LEAP:  # players are silent there, and what follows comes when it is due
+                pieces.append(np.zeros(round(missing * RATE), np.int16))
+                kept += len(pieces[-1])
             for made in resampler.resample(frame):
                 pieces.append(np.asarray(made.to_ndarray().reshape(-1), np.int16))
                 kept += len(pieces[-1])
