@@ -7,6 +7,7 @@ and fakes alike: then an edit tells neither. Source: ours; what it changed is in
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -47,23 +48,30 @@ def edited(
 
 
 def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
-    """One or two lines of text, mostly over mouth or chin; they stand still while the face moves, and may change."""
+    """One or two lines of text, bare, in an outline or on a box, mostly over mouth or chin; they stand still while the face moves, and may
+    change."""
     extent = align.extent(first)
     place = PLACES[rng.choice(["mouth", "chin", "nose", "brows", "eyes"], p=[0.35, 0.3, 0.1, 0.15, 0.1])]
     at = first[place].mean(0) + rng.normal(0, 0.05 * extent, 2)
-    scale, font = rng.uniform(0.4, 0.95), int(rng.choice(FONTS))
-    lines, thick = (int(number) for number in rng.integers(1, 3, 2))
+    letters, around = _Letters.drawn(rng, 0.4, 1.3), rng.choice(["nothing", "outline", "box"], p=[0.2, 0.45, 0.35])
     ink, edge = ((255, 255, 255), (0, 0, 0)) if rng.random() < 0.7 else (_colour(rng), (255, 255, 255))
-    edged, changes = rng.random() < 0.75, rng.random() < 0.6
-    said = [[_words(rng) for _ in range(lines)] for _ in range(8)]
+    if around == "box" and rng.random() < 0.6:
+        edge = _colour(rng)
+        ink = _legible(edge)
+    opaque, changes = 1.0 if rng.random() < 0.7 else rng.uniform(0.5, 0.9), rng.random() < 0.6
+    said = [[_words(rng) for _ in range(rng.integers(1, 3))] for _ in range(8)]
 
     def draw(picture: Array, points: Array, moment: int) -> Array:
         out = picture.copy()
         for line, words in enumerate(said[moment // 2 % len(said) if changes else 0]):
-            below = at + np.array([0, line * scale * 1.4 * LETTER])
-            if edged:
-                _write(out, words, below, scale, font, edge, thick + 3)
-            _write(out, words, below, scale, font, ink, thick)
+            below = at + np.array([0, line * 1.4 * LETTER * letters.scale])
+            if around == "box":
+                half = np.array(letters.size(words)) / 2 + np.array([0.3, 0.4]) * LETTER * letters.scale
+                out = _lay(out, _filled(_box(below, *half), len(out)) * opaque, edge)
+            elif around == "outline":
+                for corner in _oval(below, 1.7, 1.7)[::5]:
+                    letters.write(out, words, corner, edge)
+            letters.write(out, words, below, ink)
         return out
 
     return draw
@@ -98,13 +106,12 @@ def _bar(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     colour = (0, 0, 0) if rng.random() < 0.5 else _colour(rng)
     goes, opaque = rng.random() < 0.4, 1.0 if rng.random() < 0.7 else rng.uniform(0.4, 0.9)
     off, words = rng.normal(0, 0.03 * extent, 2), _words(rng) if rng.random() < 0.5 else ""
-    font = int(rng.choice(FONTS))
-    ink = (255, 255, 255) if sum(colour) < 380 else (0, 0, 0)
+    letters = _Letters(int(rng.choice(FONTS)), high / LETTER, int(rng.integers(1, 3)))
 
     def draw(picture: Array, points: Array, moment: int) -> Array:
         at = (points if goes else first)[place].mean(0) + off
         out = _lay(picture, _filled(_box(at, wide, high, turned), len(picture)) * opaque, colour)
-        _write(out, words, at, high / LETTER, font, ink, 1)
+        letters.write(out, words, at, _legible(colour))
         return out
 
     return draw
@@ -326,7 +333,8 @@ SURROUNDINGS: dict[str, tuple[Edit, float]] = {
     "banner": (_banner, 0.3),
     "screen": (_screen, 0.2),
 }
-KINDS = dict(zip(EDITS, (COVERS, SURROUNDINGS), strict=True))
+CAPTIONS: dict[str, tuple[Edit, float]] = {"caption": (_caption, 1.0)}
+KINDS = dict(zip(EDITS, (COVERS, CAPTIONS, SURROUNDINGS), strict=True))
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, ...]:
@@ -340,11 +348,33 @@ def _words(rng: np.random.Generator) -> str:
     return str(rng.choice([words, words.upper(), words.capitalize()]))
 
 
-def _write(picture: Array, words: str, at: Array, scale: float, font: int, colour: Any, thick: int) -> None:
-    """Words around a place, into the picture."""
-    (width, height), _ = cv2.getTextSize(words, font, scale, thick)
-    left_below = int(at[0] - width / 2), int(at[1] + height / 2)
-    cv2.putText(picture, words, left_below, font, scale, colour, thick, cv2.LINE_AA)
+def _legible(colour: Any) -> tuple[int, ...]:
+    """What is read on a colour: white or black."""
+    return (255, 255, 255) if sum(colour) < 380 else (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """How words are drawn. font : of OpenCV. scale : of a line of ``LETTER`` pixels. thick : of its strokes, pixels."""
+
+    font: int
+    scale: float
+    thick: int
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, least: float, most: float) -> "_Letters":
+        """Letters by lot, of least to most times the usual height."""
+        return cls(int(rng.choice(FONTS)), rng.uniform(least, most), int(rng.integers(1, 3)))
+
+    def size(self, words: str) -> tuple[int, int]:
+        """Width and height of words, pixels."""
+        width, height = cv2.getTextSize(words, self.font, self.scale, self.thick)[0]
+        return width, height
+
+    def write(self, picture: Array, words: str, at: Array, colour: Any) -> None:
+        """Words around a place, into the picture."""
+        left_below = np.round(at + np.array(self.size(words)) * (-0.5, 0.5)).astype(int)
+        cv2.putText(picture, words, left_below.tolist(), self.font, self.scale, colour, self.thick, cv2.LINE_AA)
 
 
 def _box(at: Array, wide: float, high: float, turned: float = 0.0) -> Array:

@@ -33,7 +33,7 @@ from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
 Array = NDArray[Any]
-VERSION = "9"  # raise it when a feature changes: what is cached under another version is not read
+VERSION = "10"  # raise it when a feature changes: what is cached under another version is not read
 CUES = ("sharpness", "fps", "length", "bytes", "brightness")  # what must not tell the label, and often does
 # the name under which further windows of a real clip are kept, at moments between those of its clean ones
 LOOKS = "looks"

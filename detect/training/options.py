@@ -21,7 +21,7 @@ QUALITIES = {
     "half-crf23": "shrink:to=0.5|h264:crf=23",
 }
 # As they came, but for an edit that says nothing of how they were made (detect.training.edits).
-EDITS = ("face-covered", "surroundings-changed")
+EDITS = ("face-covered", "face-captioned", "surroundings-changed")
 
 
 @dataclass(frozen=True, kw_only=True)
