@@ -54,7 +54,10 @@ def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     place = PLACES[rng.choice(["mouth", "chin", "nose", "brows", "eyes"], p=[0.35, 0.3, 0.1, 0.15, 0.1])]
     at = first[place].mean(0) + rng.normal(0, 0.05 * extent, 2)
     letters, around = _Letters.drawn(rng, 0.4, 1.3), rng.choice(["nothing", "outline", "box"], p=[0.2, 0.45, 0.35])
-    ink, edge = ((255, 255, 255), (0, 0, 0)) if rng.random() < 0.7 else (_colour(rng), (255, 255, 255))
+    ink: tuple[int, ...] = (255, 255, 255)
+    edge: tuple[int, ...] = (0, 0, 0)
+    if rng.random() >= 0.7:
+        ink, edge = _colour(rng), ink
     if around == "box" and rng.random() < 0.6:
         edge = _colour(rng)
         ink = _legible(edge)
