@@ -102,8 +102,8 @@ def _blocks(frames: Frames) -> Any:
     import cv2
     import numpy as np
 
-    height, width = (side // BLOCK for side in frames.shape[1:3])
-    if not height or not width or not len(frames):
+    height, width = (max(1, side // BLOCK) for side in frames.shape[1:3])
+    if not frames.size:
         return np.zeros((len(frames), 0, 0), np.float32)
     cut = frames[:, : height * BLOCK, : width * BLOCK]
     return np.stack(
@@ -163,7 +163,10 @@ class Footage:
     def plain(self) -> bool:
         """Whether one colour, or nearly so, fills each sampled frame."""
         greys = self._greys
-        return bool(greys.size) and float((greys.max((1, 2)) - greys.min((1, 2))).max()) <= STILL
+        if not greys.size or float((greys.max((1, 2)) - greys.min((1, 2))).max()) > STILL:
+            return False
+        # Nor do colours of one brightness lie side by side, or a pattern finer than the blocks.
+        return all(float(frame.std((0, 1)).max()) <= STILL / 2 for frame in self.frames)
 
     @property
     def standing(self) -> tuple[tuple[float, float], ...]:

@@ -235,6 +235,23 @@ def test_seconds_in_which_the_picture_stands_still_are_said():
     assert "caveat.stands-still" not in keys(verdict.caveats([LOW], whole, {}))
 
 
+def test_of_a_sliver_it_is_seen_too_that_it_changes():
+    """Of a film narrower than the blocks that movement is looked for in, it was said that hardly anything changes."""
+    frames = np.full((4, 64, 4, 3), 20, np.uint8)
+    frames[1::2] = 200
+    assert Footage(frames, np.arange(4.0), Fraction(25), 4.0, ()).moves
+
+
+def test_neither_a_fine_pattern_nor_two_colours_of_one_brightness_are_one_plain_colour():
+    pattern = np.zeros((2, 64, 64, 3), np.uint8)
+    pattern[:, ::2, ::2] = pattern[:, 1::2, 1::2] = 255
+    colours = np.zeros((2, 64, 64, 3), np.uint8)
+    colours[:, :, :32, 0] = colours[:, :, 32:, 2] = 200
+    for frames in (pattern, colours):
+        assert not Footage(frames, np.arange(2.0), Fraction(25), 2.0, ()).plain
+    assert Footage(np.full_like(pattern, 90), np.arange(2.0), Fraction(25), 2.0, ()).plain
+
+
 @pytest.mark.parametrize(("low", "plain"), [(0, True), (40, False)])
 def test_one_colour_is_called_one_and_no_still_picture(low, plain):
     frames = np.full((6, 64, 64, 3), 90, np.uint8)
