@@ -93,7 +93,10 @@ def to_lines(document: Benchmark) -> list[str]:
                 if reason and what not in notes.setdefault((state, reason), []):
                     notes[state, reason].append(what)
     out = _table(columns, ("has shown", "weakest generators", "strongest"))
-    return out + [f"{', '.join(what)} {state}: {reason}" for (state, reason), what in notes.items()]
+    return out + [
+        f"{', '.join(what)} {state.replace('has', 'have') if what[1:] else state}: {reason}"
+        for (state, reason), what in notes.items()
+    ]
 
 
 def rate_slices(document: Benchmark) -> list[str]:

@@ -354,7 +354,10 @@ def to_text(found: Benchmark) -> str:
     for entry in found.detectors:
         s = entry.statuses
         if entry.coverage < 1:
-            why = "; ".join(f"{r.reason} ({r.n})" for r in s.reasons[:3])
+            others = s.abstained + s.failed - sum(r.n for r in s.reasons[:3])
+            why = "; ".join(
+                [*(f"{r.reason} ({r.n})" for r in s.reasons[:3]), *([f"others ({others})"] if others else [])]
+            )
             lost = f"{s.abstained} abstained, {s.failed} failed, {s.missing} missing"
             lines.append(f"{entry.name}: {s.scored} scored, {lost}" + (f"; not scored: {why}" if why else ""))
     lines += _ladder_lines(found.slices.get("degradation", ()))

@@ -135,11 +135,13 @@ def first_line(document: Benchmark) -> str:
     if not document.comparable:
         return f"Not comparable: {document.not_comparable}."
     card = document.data
-    clips = f"{card.fake:,} fakes and {card.real:,} reals of {card.identities:,} identities"
+    clips = f"{counted(card.fake, 'fake')} and {counted(card.real, 'real')}"
+    if not card.identities:
+        clips += ", identities not given"
+    else:
+        clips += f" of {counted(card.identities, 'identity', 'identities')}"
     if 0 < card.sources < card.identities:  # intervals then rest on the sources
         clips += f" from {counted(card.sources, 'source')}"
-    if not card.identities:
-        clips = f"{card.fake:,} fakes and {card.real:,} reals, identities not given"
     best = next((d for d in document.detectors if d.auc), None)
     if best is None or best.auc is None:
         return f"No ranking figure can be given for {clips}."
@@ -160,9 +162,10 @@ def _of_best(document: Benchmark, best: Entry, figure: Figure, clips: str) -> st
     if skill in (Skill.COIN, Skill.INVERTED):
         who = f"even {name}, which ranks highest, has" if many else f"{name} has"
         head = "No better than a coin" if skill == Skill.COIN else "The wrong way round"
-        meaning = (
-            "an interval that holds 0.5 shows no skill" if skill == Skill.COIN else "real clips score higher than fakes"
-        )
+        meaning = "real clips score higher than fakes"
+        if skill == Skill.COIN:
+            bare = f"there is no interval: {figure.no_interval}"
+            meaning = bare if figure.no_interval else "an interval that holds 0.5 shows no skill"
         return f"{head}: on {clips}, {who} {value}; {meaning}."
     if skill == Skill.CUE and best.beside:
         cue = next(d for d in best.beside.cues if d.difference is not None)

@@ -183,8 +183,11 @@ _SENTENCES = {
     "duplicate": "the same row came twice: counted once",
     "duplicate-conflict": "the same id came with different scores from one detector: counted as a failure of that row",
     "nan": "a score is not a finite number: counted as a failure, not as a low score",
-    "unlabelled": "no label: the sample is left out of every figure",
+    "unlabelled": "no known label: the sample is left out of every figure",
 }
+
+
+_CONFLICT = "the same id came with different scores"
 
 
 def _merged(protocols: Sequence[str]) -> str:
@@ -245,6 +248,7 @@ class _Growing:
         self.protocols: dict[str, set[str]] = defaultdict(set)
         self.learned: dict[str, set[str]] = defaultdict(set)  # detector → ids of clips it learned from
         self.trouble: dict[str, list[str]] = defaultdict(list)  # kind of problem → ids
+        self.contrary: set[int] = set()  # numbers of those that came with different labels
 
     def add(self, row: ScoreRow) -> None:
         """Take a row in."""
@@ -256,9 +260,12 @@ class _Growing:
         cell, earlier = _Cell.of(row), self.cells[row.detector].get(at)
         if earlier is not None:
             same = earlier.agrees(cell)
-            self.trouble["duplicate" if same else "duplicate-conflict"].append(row.id)
+            if not same and earlier.reason != _CONFLICT:
+                self.trouble["duplicate-conflict"].append(row.id)
+            elif same and at not in self.contrary:
+                self.trouble["duplicate"].append(row.id)
             if not same:
-                cell = _Cell(status="failed", reason="the same id came with different scores")
+                cell = _Cell(status="failed", reason=_CONFLICT)
         self.cells[row.detector][at] = cell
         if cell.not_finite:
             self.trouble["nan"].append(row.id)
@@ -276,8 +283,9 @@ class _Growing:
             self.labels.append(row.label)
             own = {axis: getattr(row, axis) or "" for axis in AXES}
             self.groups.append(own | {name: str(v) for name, v in row.group.items()} | {"degradation": key[1]})
-        elif self.labels[at] != row.label:
+        elif self.labels[at] != row.label and at not in self.contrary:
             self.trouble["label-conflict"].append(row.id)
+            self.contrary.add(at)
             self.labels[at] = -1
         return at
 
@@ -286,7 +294,9 @@ class _Growing:
         n = len(self.places)
         if not n:
             raise UsageError("no samples", hint="an index or a CSV with at least one row is needed")
-        self.trouble["unlabelled"] += [key[0] for key, at in self.places.items() if self.labels[at] < 0]
+        self.trouble["unlabelled"] += [
+            key[0] for key, at in self.places.items() if self.labels[at] < 0 and at not in self.contrary
+        ]
         for kind, ids in self.trouble.items():
             if ids:
                 self.problems.append(Problem(kind, _SENTENCES[kind], len(ids), tuple(ids[:3])))

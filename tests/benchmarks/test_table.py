@@ -353,6 +353,27 @@ def test_one_reason_for_every_refusal_is_said_once(tmp_path):
 def test_the_text_says_why_clips_were_not_scored(tmp_path):
     file = write(tmp_path / "s.csv", ["a,1,,no face", "b,0,,no face", "c,1,2,"], header="id,label,score,abstained")
     assert "not scored: no face (2)" in report.to_text(report.document(Scores(file), Figures(resamples=100)))
+    rows = [f"{n},1,,{why}" for n, why in enumerate(("a", "a", "b", "b", "c", "c", "d", "e"))]
+    write(file, [*rows, "x,0,1,"], header="id,label,score,abstained")
+    assert "not scored: a (2); b (2); c (2); others (2)" in report.to_text(report.document(Scores(file), Figures()))
+
+
+def test_what_a_doubled_clip_is_told_as_is_true_of_it_and_told_once(tmp_path):
+    """A clip with two labels was told as one without a label, too, and each of its rows as the same row or another failure."""
+    rows = ["a,1,0.5", "a,0,0.5", "a,1,0.4", "a,1,0.3", "b,1,0.5", "b,1,0.5", "c,,0.5"]
+    found = report.document(Scores(write(tmp_path / "s.csv", rows)), Figures(resamples=100))
+    told = {p.kind: (p.count, p.examples) for p in found.problems}
+    assert told["label-conflict"] == told["duplicate-conflict"] == (1, ("a",))
+    assert (told["duplicate"], told["unlabelled"]) == ((1, ("b",)), (1, ("c",)))
+
+
+@pytest.mark.parametrize(("people", "told"), [(1, "of 1 identity, score has"), (30, "of 30 identities, score has")])
+def test_the_first_sentence_speaks_of_no_interval_where_there_is_none(people, told, tmp_path):
+    rows = [f"c{i},{i % 2},0.5,p{i // 2 % people}" for i in range(120)]
+    file = write(tmp_path / "s.csv", rows, header="id,label,score,identity")
+    found = report.document(Scores(file, score=("score",)), Figures(resamples=100))
+    assert told in found.first_line and "interval that holds" not in found.first_line
+    assert "EER have no interval" in report.to_text(found)
 
 
 def test_every_form_of_the_report(tmp_path):
