@@ -19,6 +19,7 @@ from gioconda.report.rows import Row
 from gioconda_core import options
 from gioconda_core.errors import UsageError
 from gioconda_core.files import read_toml
+from gioconda_core.words import counted
 
 
 @dataclass
@@ -79,11 +80,15 @@ class Baseline:
         idle = [e for e in self.entries if e.until >= self.today and not e.used]
         found = []
         if out:
-            found.append(f"{len(out)} accepted findings have run out (the first on {min(e.until for e in out)})")
+            found.append(f"{_told(out, 'has', 'have')} run out (the first on {min(e.until for e in out)})")
         if idle:
             first = idle[0].path or idle[0].sha256[:16]
-            found.append(f"{len(idle)} accepted findings are met by no file (the first: {first})")
+            found.append(f"{_told(idle, 'is', 'are')} met by no file (the first: {first})")
         return found
+
+
+def _told(entries: list[Accepted], one: str, several: str) -> str:
+    return f"{counted(len(entries), 'accepted finding')} {several if entries[1:] else one}"
 
 
 def _entry(entry: Any, where: str) -> Accepted:

@@ -145,7 +145,10 @@ class Walk:
                     elif not self._ours(below):
                         continue
                     elif why := self.passed_over(below):
-                        self.skip(why)
+                        # What --all would not take either is told as what it is.
+                        odd = why == PassedOver.NOT_MEDIA and (entry.is_symlink() or not entry.is_file())
+                        if not odd or self._entry(entry, inside):
+                            self.skip(why)
                     elif found := self._entry(entry, inside):
                         yield found
 
