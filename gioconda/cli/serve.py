@@ -33,7 +33,7 @@ def serve(job: Page, open: Annotated[bool, Option("Open the page in the browser.
     page = replace(job, port=here.getsockname()[1])
     emit(f"http://127.0.0.1:{page.port}/")
     notice(
-        f"clips are kept in {page.folder} for {job.hours:g} hours; Ctrl-C ends the page, and what was waiting goes on next time"
+        f"clips are kept in {page.folder} for {job.hours:g} h; Ctrl-C ends the page, and what was waiting goes on next time"
     )
     if open:
         import webbrowser
