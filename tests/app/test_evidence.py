@@ -200,7 +200,7 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, t
     )
     shown = replace(report, evidence=Evidence(sound=silent))
     assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.silent"]
-    assert "silent throughout" in as_text.text(shown) and "silent throughout" in as_html.html(shown)
+    assert "read of it is silent" in as_text.text(shown) and "read of it is silent" in as_html.html(shown)
 
 
 @pytest.mark.usefixtures("metadata_here")
