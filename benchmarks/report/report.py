@@ -430,6 +430,8 @@ def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> lis
         pairs = [(x, y) for x in side_a for y in side_b if x != y]
         if not (name_a or name_b):
             pairs = [(x, y) for i, x in enumerate(side_a) for y in side_a[i + 1 :]]
+        if not pairs:
+            raise UsageError("has no two detectors to compare", where=str(path_a), hint="name another run or table")
     elif not set(table_a.ids) & set(table_b.ids):
         same = [(x, y) for x in side_a for y in side_b if x == y or (name_a and name_b)]
         if not same:

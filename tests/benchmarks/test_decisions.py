@@ -153,6 +153,8 @@ def test_dated_runs_over_other_clips_show_drift_and_name_what_they_compare(tmp_p
     other.write_text((tmp_path / "october.csv").read_text().replace("ours", "theirs"))
     with pytest.raises(UsageError, match="no detector in common"):
         report.comparison(september, [str(other)], ["auc"], resamples=100)
+    with pytest.raises(UsageError, match="no two detectors to compare"):
+        report.comparison(september, [september], ["auc"], resamples=100)
 
 
 @pytest.mark.slow
