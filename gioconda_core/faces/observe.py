@@ -27,7 +27,7 @@ Watch = Callable[[int, int], None]
 _loading = threading.Lock()  # who comes while a landmarker is being loaded waits for it, instead of loading it again
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
-_VERSION = 4
+_VERSION = 5
 
 
 def track(

@@ -34,10 +34,8 @@ RECOGNISED = 40  # pixels of a face's box from which on its embedding tells anyt
 COAST = 0.6  # s: how long a face is believed that the detector no longer finds
 # Confidence from which on a face stands as it was found: chins of people upside down, taken for faces, got 0.66 at most (n = 76).
 UPRIGHT = 0.7
-ASIDE, LOOKED = (
-    1.5,
-    110,
-)  # of a face's sides, looked at on each side of one that is less sure; pixels that the face is shrunk to for it
+ASIDE = 1.5  # of a face's sides, looked at on each side of one that is less sure
+LOOKED = 110  # pixels that the face is shrunk to for it
 LIKE = 0.75  # correlation of the aligned face with its last detected look, above which following is trusted as it is
 
 

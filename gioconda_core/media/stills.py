@@ -185,10 +185,13 @@ class StillSource:
 
         What is damaged between them is passed over, and the picture before it stays.
         """
-        found, stamps, broken, missed = list[int](), [0], list[int](), 0
+        # A picture before the animation may be damaged, too, and is passed on the way to its frames.
+        found, stamps, broken, missed = list[int](), [0], list(range(first)), 0
+        self._broken = tuple(broken)
         with self._open() as image:  # by itself: a frame that failed once leaves its reader in disorder
             if not _animated(image):
                 return [0], [0.0, 0.0]
+            self._to(image, first)
             for i in range(first, min(int(getattr(image, "n_frames", 1)), self._limits.frames)):
                 broken.append(i)  # until it is decoded
                 try:

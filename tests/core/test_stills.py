@@ -261,11 +261,12 @@ def test_a_truncated_picture_is_an_error_and_a_truncated_animation_gives_what_it
         assert not clip.facts.still and clip.facts.frame_count is None, "nor a still picture"
 
 
-@pytest.mark.parametrize("lost", [0, 2])
-def test_of_an_animation_with_a_damaged_frame_the_others_are_given_when_they_are_due(lost, tmp_path):
+@pytest.mark.parametrize(("lost", "hidden"), [(0, False), (2, False), (0, True)])
+def test_of_an_animation_with_a_damaged_frame_the_others_are_given_when_they_are_due(lost, hidden, tmp_path):
     """The whole of it was called undecodable."""
     pictures = [Image.fromarray(np.random.default_rng(i).integers(0, 255, (64, 64, 3), np.uint8)) for i in range(6)]
-    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=100)
+    later = {"append_images": pictures[1:], "default_image": hidden}
+    pictures[0].save(tmp_path / "a.png", save_all=True, duration=100, **later)
     data = bytearray((tmp_path / "a.png").read_bytes())
     chunks = [found.start() for found in re.finditer(rb"IDAT|fdAT", data)]
     data[chunks[lost] + 30 : chunks[lost] + 4000] = bytes(i * 37 % 256 for i in range(3970))
@@ -275,7 +276,8 @@ def test_of_an_animation_with_a_damaged_frame_the_others_are_given_when_they_are
         frames, times = clip.sample("all")
         assert np.array_equal(frames, np.stack([np.asarray(pictures[i]) for i in left]))
         assert times.tolist() == [(i - (not lost)) / 10 for i in left]
-        assert [(w.code, w.detail["time"]) for w in clip.warnings] == [(WarningReason.DAMAGED_DATA, lost / 10)]
+        told = (WarningReason.HIDDEN_PICTURE, None) if hidden else (WarningReason.DAMAGED_DATA, lost / 10)
+        assert [(w.code, w.detail.get("time")) for w in clip.warnings] == [told]
         later, _ = clip.sample("at:0.35")
         assert np.array_equal(later[0], pictures[3 if lost else 4])
 
