@@ -341,9 +341,8 @@ def _spans(
         if near.sum() < 4:
             break
         run = rest[near][:, 0]
-        run = run[
-            (run + shift > -tick / 2) & (run + shift < b.end - tick / 2)
-        ]  # a link that is a frame off leads out of B
+        # A link that is a frame off leads out of B.
+        run = run[(run + shift > -tick / 2) & (run + shift < b.end - tick / 2)]
         for piece in np.split(run, np.flatnonzero(np.diff(run) > max(1.0, 4 * tick)) + 1):
             if len(piece) >= 4 and piece[-1] - piece[0] >= SHORTEST:
                 found.append(Span(piece[0], piece[-1] + tick, piece[0] + shift, piece[-1] + tick + shift))
