@@ -444,7 +444,7 @@ def test_many_rows_in_bounded_memory_and_a_start_within_seconds(tmp_path):
         "rows = sum(1 for _ in journal.rows()); print(done, rows, start, anew, peak_memory())"
     )
     peaks = []
-    for n in (5_000, int(os.environ.get("GIOCONDA_ROWS", "100000"))):
+    for n in (5_000, int(os.environ.get("GIOCONDA_ROWS", "50000"))):
         command = [sys.executable, "-c", code, str(n), str(tmp_path / str(n))]
         made = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True).stdout.split()
         assert (int(made[0]), int(made[1])) == (n, n)

@@ -567,7 +567,7 @@ def test_hundreds_of_uploads_by_eight_clients_leave_nothing_behind(server, page,
         )
 
     first = soak(range(40))
-    last = soak(range(40, int(os.environ.get("GIOCONDA_UPLOADS", "400"))))
+    last = soak(range(40, int(os.environ.get("GIOCONDA_UPLOADS", "240"))))
     assert last[0] <= first[0] + 5 and last[1] <= first[1] and last[2] == first[2] == 0, (first, last)
 
 

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import socket
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from forked import ready, start
+from forked import ready, together
 from network_material import checkered, one_of_several, options
 from safetensors.torch import load_file, save_file
 
@@ -168,20 +167,9 @@ def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, 
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_network_and_stop_together(index, tmp_path, monkeypatch):
-    """As torchrun starts them: each is told its number, how many there are, and where they meet."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
     ready("detect.training.train_networks", "timm")
-    logs, processes = [tmp_path / f"{rank}.log" for rank in range(2)], []
-    for rank, log in enumerate(logs):
-        for name, value in (told | {"RANK": str(rank), "LOCAL_RANK": str(rank)}).items():
-            monkeypatch.setenv(name, value)
-        processes.append(start(log, one_of_several, str(index), tmp_path / "run"))
-    for process, log in zip(processes, logs, strict=True):
-        process.join(280)
-        assert process.exitcode == 0, log.read_text()[-2000:]
+    logs = together(tmp_path, one_of_several, str(index), tmp_path / "run")
     said = [line for log in logs for line in log.read_text().splitlines() if line.startswith("best")]
     assert len(said) == 2 and len(set(said)) == 1  # both know the same best
     rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
@@ -365,8 +353,10 @@ def stored(folder, monkeypatch, shape, name="gend-clip-l14"):
     torch.manual_seed(0)
     with network.Undrawn():
         net = network.Net(shape)
-    for p in net.parameters():
-        torch.nn.init.normal_(p, std=0.05)
+    drawn = 0.05 * torch.randn(max(5_000_000, 2 * max(p.numel() for p in net.parameters())))
+    for p in net.parameters():  # a stretch of the same numbers each: 300 million would take seconds to draw
+        begin = int(torch.randint(len(drawn) - p.numel(), ()))
+        p.data.copy_(drawn[begin : begin + p.numel()].view_as(p))
     save_file({key: value.contiguous() for key, value in as_published(net).items()}, folder / "original.safetensors")
     store = weights.Store(folder / "store")
     store.add(name, folder / "original.safetensors", sha256=sha256_of(folder / "original.safetensors"))

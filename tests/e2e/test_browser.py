@@ -53,8 +53,9 @@ def clips(folder, home):
     from provenance.signing import sign
     from synth.puppets.perform import perform
 
-    take = perform(5, 2, frames=330, size=320)  # 13 s: two windows, so that there is a strip
-    wide = np.pad(take.frames, ((0, 0), (0, 0), (125, 125), (0, 0)), mode="edge")[:, :, :568]
+    take = perform(5, 2, frames=165, size=320)
+    both_ways = np.concatenate([take.frames, take.frames[::-1]])  # 13 s: two windows, so that there is a strip
+    wide = np.pad(both_ways, ((0, 0), (0, 0), (125, 125), (0, 0)), mode="edge")[:, :, :568]
     write_video(folder / "puppet.mp4", wide, fps=take.fps)
     claim = Claim(
         "A puppet speaks", "self-reenactment", "fake", "few-shot", "0.1.0",

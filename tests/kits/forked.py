@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -26,6 +28,24 @@ def start(log: Path, function: Callable[..., object], *arguments: object) -> Bas
     process = CONTEXT.Process(target=_logged, args=(log, function, arguments, dict(os.environ)))
     process.start()
     return process
+
+
+def together(folder: Path, function: Callable[..., object], *arguments: object) -> list[Path]:
+    """Run ``function(*arguments)`` in two processes as torchrun starts them: each is told its number, how many there are, and where they meet.
+
+    Returns what each said, as files.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    logs, processes = [folder / f"{rank}.log" for rank in range(2)], []
+    for rank, log in enumerate(logs):
+        with mock.patch.dict(os.environ, told | {"RANK": str(rank), "LOCAL_RANK": str(rank)}):
+            processes.append(start(log, function, *arguments))
+    for process, log in zip(processes, logs, strict=True):
+        process.join(280)
+        assert process.exitcode == 0, log.read_text()[-2000:]
+    return logs
 
 
 def _logged(

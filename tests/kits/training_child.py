@@ -1,8 +1,7 @@
-"""A training run in a process of its own, by itself or as one of torchrun's."""
+"""A training run in a process of its own, by itself or as one of two."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 
@@ -21,7 +20,3 @@ def run(shards: str | Path, folder: str | Path, steps: int, every: int) -> None:
     )  # fmt: skip
     result = train(job, folder)
     print("ended", result.step, result.interrupted, flush=True)
-
-
-if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

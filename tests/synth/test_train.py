@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import training_child
-from forked import ready, start
+from forked import ready, start, together
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from provenance.reading.read import read
@@ -670,14 +670,9 @@ def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_two_processes_are_one(shards, tmp_path):
-    """torchrun over gloo: same losses as one process on the same global batch, W rows owned by one rank each."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    done = subprocess.run(
-        [*torchrun, training_child.__file__, str(shards), str(tmp_path / "two"), "4", "2"],
-        env=environment, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    """Over gloo, as torchrun starts them: same losses as one process on the same global batch, W rows owned by one rank each."""
+    ready("synth.training.train", "torch._dynamo", "torch.utils.tensorboard")
+    together(tmp_path, training_child.run, shards, tmp_path / "two", 4, 2)
     alone = options(
         shards, steps=4, precision="fp32", match_from=Options.match_from, checkpoint_every=2, sample_every=10**6
     )
