@@ -1,4 +1,4 @@
-"""Networks of torch converted for OpenVINO once, kept in the user's cache by the sha256 of their weights, and compiled from there.
+"""Converts networks of torch for OpenVINO once, keeps them in the user's cache by the sha256 of their weights, and compiles them from there.
 
 A later start needs no torch. Single precision throughout; where the cache cannot be written, a network is converted anew each time.
 """

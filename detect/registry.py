@@ -1,4 +1,4 @@
-"""Finding and loading detectors by name: built-in, installed as a plugin, or named with what they need.
+"""Finds and loads detectors by name: built-in, installed as a plugin, or named with what they need.
 
 ``contrast`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` or ``http:vendor.toml`` ·
 ``command:./judge`` · ``scores:theirs.csv``. What follows the colon becomes the option ``target``; ``theirs=http:https://…`` gives a name of one's own, so that two services can be told

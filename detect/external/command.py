@@ -1,4 +1,4 @@
-"""Somebody else's detector as a program or a container: a ZIP of the footage on stdin, one JSON document on stdout.
+"""Asks somebody else's detector that is a program or a container: a ZIP of the footage on stdin, one JSON document on stdout.
 
 ``command:docker run --rm -i --network none their/image`` · the format is in ``detect.external.wire``.
 """

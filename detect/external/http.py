@@ -1,4 +1,4 @@
-"""Somebody else's detector as a service: a ZIP of the footage by POST, a JSON document back (the format is in ``detect.external.wire``).
+"""Asks somebody else's detector that is a service: a ZIP of the footage by POST, a JSON document back (the format is in ``detect.external.wire``).
 
 The one detector that sends pictures out of this computer, to the address it was given and nowhere else: redirects are
 not followed, proxies and credentials of the environment are not used.

@@ -1,4 +1,4 @@
-"""How fast a service may be asked: so many times a second and so many at once, over all processes of this machine."""
+"""Holds back requests to a service: so many times a second and so many at once, over all processes of this machine."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""A detector in a process of its own: it may hang or die, and only its own reading is lost.
+"""Runs a detector in a process of its own: it may hang or die, and only its own reading is lost.
 
 The process is a worker as a pool has them; what runs in it is :class:`Loaded`.
 """

@@ -1,4 +1,4 @@
-"""Somebody else's scores from a CSV, so that a detector we cannot run can still be measured.
+"""Reads somebody else's scores from a CSV, so that a detector we cannot run can still be measured.
 
 Columns: ``score`` and one of ``sha256`` (of the clip's file), ``path`` or ``id`` (as the index calls the clip); further columns are
 ignored, and any dialect is read (see :mod:`gioconda_core.datasets.tables`). An empty score is an abstention, and so is a clip that the

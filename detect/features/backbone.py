@@ -1,4 +1,4 @@
-"""The frozen ImageNet network whose maps are measured: the first five blocks of EfficientNet-Lite0, run by OpenVINO in single precision.
+"""Runs the frozen ImageNet network whose maps are measured: the first five blocks of EfficientNet-Lite0, by OpenVINO in single precision.
 
 The weights come from :mod:`gioconda_core.lite0`; the network is converted as :mod:`detect.converted` says.
 """

@@ -1,4 +1,4 @@
-"""How a face differs from its own surroundings in the maps of a frozen network: in texture, and from one frame to the next.
+"""Measures how a face differs from its own surroundings in the maps of a frozen network: in texture, and from one frame to the next.
 
 Nothing absolute is asked of the surroundings: a camera, a codec or an enlarger marks face and room alike, a generator often marks one of
 them. Pairs of frames lie a fixed time apart, so that the frame rate tells nothing; they are spread over the clip in

@@ -1,4 +1,4 @@
-"""Support vectors over feature vectors, fitted with scikit-learn, stored as arrays and JSON and evaluated by a few lines of numpy: nothing is
+"""Fits support vectors over feature vectors with scikit-learn, stores them as arrays and JSON and evaluates them by a few lines of numpy: nothing is
 ever unpickled.
 
 A shipped detector is a folder: ``model.safetensors``, ``card.json``, ``calibration.json``, ``golden.json``.

@@ -1,4 +1,4 @@
-"""Networks over face crops: a timm backbone of any name, a head for frames, and over them pooling or a head in time.
+"""Defines networks over face crops: a timm backbone of any name, a head for frames, and over them pooling or a head in time.
 
 A checkpoint is safetensors whose header holds the dimensions that rebuild the network. Pretrained weights come from a file, from the
 weights store, or from a model hub when one is named (``hub:OWNER/NAME``: the only thing here that uses the network).

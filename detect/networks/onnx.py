@@ -1,4 +1,4 @@
-"""Any ONNX network over faces, described by a small TOML card beside it: ``onnx:model.onnx`` reads ``model.toml``.
+"""Runs any ONNX network over faces, described by a small TOML card beside it: ``onnx:model.onnx`` reads ``model.toml``.
 
 The card says what goes in and which number comes out::
 

@@ -1,4 +1,4 @@
-"""Golden scores: each shipped detector on one drawn clip, so that ``doctor`` notices when an installation measures differently."""
+"""Holds what each shipped detector scores one drawn clip (golden scores), so that ``doctor`` notices when an installation measures differently."""
 
 import json
 import math

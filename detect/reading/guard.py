@@ -1,4 +1,4 @@
-"""Running a detector so that its failures stay its own: NaN, exception, hang, death become a reading without a score.
+"""Runs a detector so that its failures stay its own: NaN, exception, hang and death become a reading without a score.
 
 Covered: exceptions, non-finite or malformed output, a hang when ``timeout`` is given, writes into the frames.
 A crash of the interpreter itself is covered for detectors that run in a process of their own (see ``detect.external.plugin``).

@@ -1,4 +1,4 @@
-"""Rows of ``detect score`` written down as they are made, so that a command that was cut short goes on where it was."""
+"""Writes rows of ``detect score`` down as they are made, so that a command that was cut short goes on where it was."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Clips through detectors, one row a clip and detector: what ``detect score`` prints and ``bench report`` reads.
+"""Takes clips through detectors, one row a clip and detector: what ``detect score`` prints and ``bench report`` reads.
 
 A clip that cannot be opened is a row with an error, never a missing row and never another clip's score.
 """

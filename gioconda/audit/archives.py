@@ -1,4 +1,4 @@
-"""Files inside ZIP and tar archives, unpacked one at a time by a limited child process into a folder that is gone afterwards.
+"""Unpacks files inside ZIP and tar archives one at a time, in a limited child process, into a folder that is gone afterwards.
 
 A member's name is shown and is never a path: it decides neither where anything is written nor how it is called there. Links and archives
 inside archives are counted and not followed. What is encrypted, damaged or larger than allowed has a row that says so, and an archive

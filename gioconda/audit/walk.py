@@ -1,4 +1,4 @@
-"""Files of a tree, one at a time: no list in memory, no link out of the tree, no pipe that would block.
+"""Finds the files of a tree, one at a time: no list in memory, no link out of the tree, no pipe that would block.
 
 Unless asked otherwise (``links``), links to folders are not followed, and a link to a file counts only when it leads to a regular file
 inside the root it was found under; others are passed over and counted. Where all are followed no folder is entered twice, so that there

@@ -1,4 +1,4 @@
-"""Decoding strangers' files in a worker process, so that a crash, a hang or a memory bomb there is one MediaError here.
+"""Decodes strangers' files in a worker process, so that a crash, a hang or a memory bomb there is one MediaError here.
 
 Contained: crashes of the decoders, endless loops (a limit on time without a frame, and on time altogether), memory (RLIMIT_AS), writing
 files (RLIMIT_FSIZE 0), reading other files by reference (playlist formats are refused, see :mod:`gioconda_core.media.decode`).

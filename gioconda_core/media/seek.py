@@ -1,4 +1,4 @@
-"""Finding single frames of a video stream by seeking, exactly, and knowing when that is not certain.
+"""Finds single frames of a video stream by seeking, exactly, and knows when that is not certain.
 
 The frame found is the one that decoding from the start would show. Packets are read ahead to the time wanted, so the frame's
 timestamp is known before anything is decoded; decoding begins at the last keyframe K not after it; pictures with timestamps before K's

@@ -1,4 +1,4 @@
-"""Writing video and pictures: H.264, H.265, VP9 and AV1 by quality, atomically and the same bytes every time.
+"""Writes video and pictures: H.264, H.265, VP9 and AV1 by quality, atomically and the same bytes every time.
 
 Colours are BT.709 limited range, 4:2:0, and tagged so. The 4:2:0 encoders want even sizes: an odd width or height is padded by
 repeating the last column or row, since 4:4:4 does not play in browsers; a clip of 101x57 is therefore read back as 102x58.
