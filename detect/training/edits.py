@@ -53,7 +53,8 @@ def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     extent = align.extent(first)
     place = PLACES[rng.choice(["mouth", "chin", "nose", "brows", "eyes"], p=[0.35, 0.3, 0.1, 0.15, 0.1])]
     at = first[place].mean(0) + rng.normal(0, 0.05 * extent, 2)
-    letters, around = _Letters.drawn(rng, 0.4, 1.3), rng.choice(["nothing", "outline", "box"], p=[0.2, 0.45, 0.35])
+    letters = _Letters(int(rng.choice(FONTS)), rng.uniform(0.4, 1.3), int(rng.integers(1, 3)))
+    around = rng.choice(["nothing", "outline", "box"], p=[0.2, 0.45, 0.35])
     ink: tuple[int, ...] = (255, 255, 255)
     edge: tuple[int, ...] = (0, 0, 0)
     if rng.random() >= 0.7:
@@ -363,11 +364,6 @@ class _Letters:
     font: int
     scale: float
     thick: int
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, least: float, most: float) -> "_Letters":
-        """Letters by lot, of least to most times the usual height."""
-        return cls(int(rng.choice(FONTS)), rng.uniform(least, most), int(rng.integers(1, 3)))
 
     def size(self, words: str) -> tuple[int, int]:
         """Width and height of words, pixels."""
