@@ -146,7 +146,8 @@ def documents_page() -> str:
         lines += _fields(kind)
         parts = (word for written in _types(kind).values() for word in re.findall(r"\w+", written))
         for name in dict.fromkeys(parts):
-            part = _named(kind.__module__, name)
+            known = (_named(base.__module__, name) for base in kind.__mro__)
+            part = next(filter(None, known), None)
             if dataclasses.is_dataclass(part) and part is not kind:
                 lines += [f"Each `{name}`:", "", *_fields(part)]
     lines += [
