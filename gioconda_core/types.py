@@ -162,11 +162,13 @@ class Footage:
     @property
     def plain(self) -> bool:
         """Whether one colour, or nearly so, fills each sampled frame."""
+        import cv2
+
         greys = self._greys
         if not greys.size or float((greys.max((1, 2)) - greys.min((1, 2))).max()) > STILL:
             return False
         # Nor do colours of one brightness lie side by side, or a pattern finer than the blocks.
-        return all(float(frame.std((0, 1)).max()) <= STILL / 2 for frame in self.frames)
+        return all(float(cv2.meanStdDev(frame)[1].max()) <= STILL / 2 for frame in self.frames)
 
     @property
     def standing(self) -> tuple[tuple[float, float], ...]:
