@@ -329,7 +329,7 @@ class CredentialReason(StrEnum):
     UNSUPPORTED = "unsupported"  # no credential can be looked for in this kind of file
     REMOTE = "remote"  # the credential is kept elsewhere and was not fetched
     DAMAGED = "damaged"  # the file itself cannot be read
-    UNJUDGED = "unjudged"  # the SDK's answer has no state or contradicts itself
+    UNJUDGED = "unjudged"  # it could not be read, or the SDK's answer has no state or contradicts itself
 
 
 class TrustScheme(StrEnum):
