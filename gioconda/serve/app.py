@@ -37,6 +37,8 @@ from gioconda.serve.options import Page
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import atomic_path
 from gioconda_core.media.clip import write_video
+from gioconda_core.media.sniff import HEAD, misnamed
+from gioconda_core.media.suffixes import KIND_OF
 from gioconda_core.page import safe, stylesheet
 from gioconda_core.types import Claim, Sentence
 from provenance.signing import sign
@@ -53,6 +55,18 @@ IDLE = 30.0  # seconds without a byte after which an upload is given up
 SLOWEST, GRACE = (100_000, 10.0)
 LONGEST = 3600.0  # seconds that an upload may take in all
 SPARE = 500_000_000  # bytes of disk left free
+
+
+def _type_of(file: Path) -> str:
+    """What a browser is told a file is: what its name says, and where that lies, what it is; empty where it is nothing to show."""
+    try:
+        with open(file, "rb") as opened:
+            lies = misnamed(file, opened.read(HEAD))
+    except OSError:
+        return ""
+    if lies is None:
+        return TYPES.get(file.suffix, "")
+    return next((kind for suffix, kind in TYPES.items() if KIND_OF[suffix] == lies["kind"]), "")
 
 
 def application(page: Page) -> Starlette:
@@ -183,8 +197,7 @@ class Site:
             body = compare_pages.fragment(compare_pages.from_document(document), lang, player)
             return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
         report = as_json.from_document(document)
-        # By a name that lies a browser would be given what it cannot show, and its codec be blamed.
-        kind = "" if report.facts.get("misnamed") else TYPES.get(Path(found.file).suffix, "")
+        kind = _type_of(self.jobs.media(found))
         facts = {"kind": kind, "faces": len(report.tracks), "fps": report.facts.get("fps") or 25}
         facts["start"] = report.facts.get("start") or 0
         player = _rendered("player.html.jinja", lang, clip=found, **facts)
@@ -280,7 +293,7 @@ class Site:
         clip = self._found(request)
         if clip.other or not self.jobs.media(clip).is_file():
             raise Refused(404, "clip-gone")
-        kind = TYPES.get(Path(clip.file).suffix, "application/octet-stream")
+        kind = _type_of(self.jobs.media(clip)) or "application/octet-stream"
         # Whatever the bytes are, a browser that opens them by themselves runs nothing.
         headers = {"Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'"}
         return FileResponse(self.jobs.media(clip), media_type=kind, headers=headers)
