@@ -12,7 +12,6 @@ A baseline is a TOML file:
 import datetime
 import fnmatch
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gioconda.report.rows import Row
@@ -58,9 +57,7 @@ class Baseline:
         UsageError
             It is not there or is no TOML, or an entry names no file, no reason or no end.
         """
-        if not Path(file).is_file():
-            raise UsageError("no such file", where=file, hint="a TOML file of [[accept]] entries")
-        document = read_toml(file)
+        document = read_toml(file, "a TOML file of [[accept]] entries")
         entries = document.get("accept", [])
         if set(document) - {"accept"} or not isinstance(entries, list):
             raise UsageError("holds something else than [[accept]] entries", where=file)

@@ -862,6 +862,7 @@ def test_junit_counts_what_fails(tree, tmp_path):
 def test_accepted_findings_count_no_more_until_they_run_out(tree, tmp_path, capsys):
     import datetime
 
+    from gioconda.audit.baseline import Baseline
     from gioconda.cli import main
 
     out, today = tmp_path / "out", datetime.datetime.now(datetime.UTC).date()
@@ -894,6 +895,13 @@ def test_accepted_findings_count_no_more_until_they_run_out(tree, tmp_path, caps
     ):
         base.write_text(wrong)
         assert main([*command, "-q"]) == 2
+    base.unlink()
+    assert main([*command, "-q"]) == 2
+    there, here = os.pipe()
+    os.write(here, entry(today).encode())
+    os.close(here)
+    assert len(Baseline.read(f"/dev/fd/{there}").entries) == 1
+    os.close(there)
 
 
 def test_which_files_of_a_tree_count(tree, tmp_path):
