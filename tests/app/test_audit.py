@@ -458,7 +458,7 @@ def test_many_rows_in_bounded_memory_and_a_start_within_seconds(tmp_path):
 @pytest.mark.timeout(900)
 def test_many_files_in_bounded_memory(tmp_path):
     """Peak memory of the auditing process, which holds 500 rows at once here, stays near that for 2,000 files: ``GIOCONDA_FILES=100000`` for
-    as many; 600 bytes a file more are allowed.
+    as many; 1,000 bytes a file more are allowed, of which a third is used on a quiet computer.
     """
     import shutil
 
@@ -484,7 +484,7 @@ def test_many_files_in_bounded_memory(tmp_path):
         assert (seen, failed) == (n, 0)
         peaks.append(peak)
         shutil.rmtree(root)
-    assert peaks[1] - peaks[0] < 600 * (counts[1] - counts[0]), peaks  # rows are never held, only groups of them
+    assert peaks[1] - peaks[0] < 1000 * (counts[1] - counts[0]), peaks  # rows are never held, only groups of them
 
 
 # --------------------------------------------------------------------------- identity: what a row belongs to

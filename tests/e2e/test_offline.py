@@ -107,10 +107,10 @@ detect calibrate onnx:theirs.onnx --index index.parquet --name puppets
 detect score clip.mp4 --detectors contrast -o csv=scores.csv
 detect score clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn,theirs,'command:sh judge.sh',scores:scores.csv -o csv=more.csv
 bench list
-bench run suite.toml --detectors onnx:theirs.onnx --index fakes/index.parquet --out bench --jobs 1
+bench run suite.toml --detectors onnx:theirs.onnx,cnn:cnn --index fakes/index.parquet --out bench --jobs 1
 bench audit fakes/index.parquet
 bench report bench -o html=bench.html --resamples 100 --no-sign
-bench compare bench:theirs bench:theirs --resamples 100
+bench compare bench bench --resamples 100
 provenance keys make me --organisation X --root root.pem
 provenance keys show
 provenance keys renew me
