@@ -193,22 +193,23 @@ class StillSource:
                 return [0], [0.0, 0.0]
             self._to(image, first)
             for i in range(first, min(int(getattr(image, "n_frames", 1)), self._limits.frames)):
-                broken.append(i)  # until it is decoded
                 try:
                     image.seek(i)
                 except _DAMAGED:  # nor does anything follow
+                    broken.append(i)
                     break
+                whole = True
                 try:
                     image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
-                    broken.pop()
-                    found.append(i)
                 except _DAMAGED:
-                    pass
+                    whole = False
                 lasts = float(image.info.get("duration") or 0)
                 lasts = round(lasts if lasts > _SHORTEST else _INSTEAD)
-                if broken[-1:] == [i]:
+                if not whole:
+                    broken.append(i)
                     missed += lasts if found else 0
                     continue
+                found.append(i)
                 if len(broken) > len(self._broken):
                     self._broken = tuple(broken)
                     self._warn(WarningReason.DAMAGED_DATA, time=stamps[-1] / 1000)
