@@ -103,6 +103,7 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     says_ai, development = rules.says_ai(active), bool(evidence.chain) and keys.is_development(evidence.chain[0])
     broken = [codes.told(finding.code, where=finding.where) for finding in evidence.broken]
     ours = [*broken, *tree.flags, *_notes(decision, signer, development)]
+    looked_through = tuple(_read_of(item, item is signer) for item in trust.lists)
     return Provenance(
         decision.state,
         decision.reason,
@@ -119,8 +120,8 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         label=_label(active),
         ingredients=tree.nodes,
         codes=tuple(dict.fromkeys([*listed, *ours, *found.notes])),  # the SDK reports some findings twice
-        trust_lists=tuple(describe.searched(_read_of(item)) for item in trust.lists),
-        lists=tuple(_read_of(item, item is signer) for item in trust.lists),
+        trust_lists=tuple(map(describe.searched, looked_through)),
+        lists=looked_through,
         sidecar=found.sidecar,
         sdk=engine.sdk(),
         manifest_count=len(document["manifests"]),
@@ -229,10 +230,8 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
 
 
 def _read_of(item: TrustList, names_signer: bool = False) -> ListRead:
-    stated = {
-        name: getattr(item, name) for name in ("name", "kinds", "date", "sha256", "scheme", "next_update", "unread")
-    }
-    return ListRead(**stated, names_signer=names_signer)
+    stated = item.name, item.kinds, item.date, item.sha256, item.scheme, item.next_update, item.unread
+    return ListRead(*stated, names_signer)
 
 
 def _time(value: object) -> datetime.datetime | None:
