@@ -154,20 +154,17 @@ def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustLi
     CredentialError
         It cannot be read, or holds no certificate.
     """
-    return _list_of(Path(path), _data(path), card or Card())
+    return _read(Path(path), card or Card())[0]
 
 
-def _data(path: str | os.PathLike[str]) -> bytes:
+def _read(file: Path, card: Card) -> tuple[TrustList, bytes]:
+    """A list, and the bytes that it was read from."""
     try:
-        return read_bytes(path)
+        data = read_bytes(file)
+        modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
     except OSError as error:
-        raise CredentialError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _list_of(file: Path, data: bytes, card: Card) -> TrustList:
-    """The list that these bytes of a file are."""
+        raise CredentialError(f"cannot be read: {error.strerror}", where=str(file)) from error
     content = formats.parse(data, str(file))
-    modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
     called = f"{card.name or file.name} {content.title}".lower()
     kind = card.kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
     found = TrustList(
@@ -189,7 +186,7 @@ def _list_of(file: Path, data: bytes, card: Card) -> TrustList:
             where=str(file),
             hint="a trust list is a bundle of certificates (PEM, DER, PKCS #7); one of identities may also name DIDs, one a line",
         )
-    return found
+    return found, data
 
 
 def _scheme(called: str) -> TrustScheme:
@@ -262,8 +259,7 @@ def _stored(path: Path) -> TrustList:
 
 def add(path: str | os.PathLike[str], card: Card | None = None, *, force: bool = False) -> TrustList:
     """Copy a list into the store with its card, and the sha256 of the file."""
-    data = _data(path)
-    found = _list_of(Path(path), data, card or Card())
+    found, data = _read(Path(path), card or Card())
     if (
         not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name)
         or found.name == DEVELOPMENT_LIST
