@@ -82,21 +82,18 @@ def to_lines(document: Benchmark) -> list[str]:
         columns.append(("spread", [f"{d.generators.spread:.2f}" if d.generators else "–" for d in shown]))
         columns.append(("weakest generators", [_extremes(d.generators, "weakest") for d in shown]))
         columns.append(("strongest", [_extremes(d.generators, "strongest") for d in shown]))
-    notes: dict[tuple[str, str], list[str]] = {}
+    notes: dict[tuple[tuple[str, str], str], list[str]] = {}  # state of one figure and of several, reason → figures
     for metric, what in (("auc", "AUC"), (tpr, "TPR"), ("eer", "EER")):
         for d in shown:
             figure = d.board.get(metric)
             for state, reason in (
-                ("refused", figure and figure.refused),
-                ("has no interval", figure and figure.no_interval),
+                (("refused", "refused"), figure and figure.refused),
+                (("has no interval", "have no interval"), figure and figure.no_interval),
             ):
                 if reason and what not in notes.setdefault((state, reason), []):
                     notes[state, reason].append(what)
     out = _table(columns, ("has shown", "weakest generators", "strongest"))
-    return out + [
-        f"{', '.join(what)} {state.replace('has', 'have') if what[1:] else state}: {reason}"
-        for (state, reason), what in notes.items()
-    ]
+    return out + [f"{', '.join(what)} {state[len(what) > 1]}: {reason}" for (state, reason), what in notes.items()]
 
 
 def rate_slices(document: Benchmark) -> list[str]:
