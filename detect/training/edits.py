@@ -243,7 +243,7 @@ def _banner(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A banner with a name and a line below, as television has, and the sign of a channel."""
     top, left = rng.uniform(0.72, 0.9), rng.uniform(0, 0.2) if rng.random() < 0.5 else 0.0
     colour, opaque = _colour(rng), 1.0 if rng.random() < 0.7 else rng.uniform(0.5, 0.9)
-    ink = (255, 255, 255) if sum(colour) < 380 else (0, 0, 0)
+    ink = _legible(colour)
     fades, font, channel = rng.uniform(0, 0.5), int(rng.choice(FONTS)), rng.random() < 0.4
     lines = [_words(rng), _words(rng)]
 
