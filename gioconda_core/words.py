@@ -31,6 +31,11 @@ def joined(texts: Iterable[str], lang: str, between: str = ", ") -> str:
     return ("、" if lang == "ja" else between).join(texts)
 
 
+def running(sentences: Iterable[str], lang: str) -> str:
+    """Sentences one after another, with what stands between them in a language."""
+    return ("" if lang == "ja" else " ").join(sentences)
+
+
 @functools.cache
 def sentences(package: str, file: str, lang: str) -> dict[str, str]:
     """Code → sentence in a language, of a table that a package carries: TOML, a table a code with a text a language (``en``, ``ja``…)."""

@@ -13,7 +13,7 @@ from gioconda.report.wording import clock, label, number, visible
 from gioconda_core import page as shell
 from gioconda_core.page import safe
 from gioconda_core.types import Report
-from gioconda_core.words import colon, joined, whole
+from gioconda_core.words import colon, joined, running, whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,7 +49,8 @@ def environment(*places: tuple[str, str]) -> "Environment":
 
 def rendered(template: str, lang: str, *places: tuple[str, str], **values: Any) -> str:
     """A template's text in a language: ``t`` gives it labels, ``colon`` stands before a value. places : as of :func:`environment`."""
-    own = {"lang": lang, "t": partial(label, lang=lang), "colon": colon(lang), "joined": partial(joined, lang=lang)}
+    own = {"lang": lang, "t": partial(label, lang=lang), "colon": colon(lang)}
+    own |= {"joined": partial(joined, lang=lang), "running": partial(running, lang=lang)}
     return environment(*places).get_template(template).render(**own, **values)
 
 

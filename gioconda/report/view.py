@@ -37,7 +37,7 @@ from gioconda_core.types import (
     TrackScore,
     TrustScheme,
 )
-from gioconda_core.words import colon, joined
+from gioconda_core.words import colon, joined, running
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
 from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL, PRIVATE
@@ -399,7 +399,7 @@ def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: 
     over = standing_out(item, series)
     line = "uncalibrated" if item.false_alarm is None else "unlined" if threshold is None else "calibrated"
     args |= {} if threshold is None else {"over": len(over), "n": item.of_reals or 0}
-    description = say(Sentence(f"strip.{line}", args), lang) + ("" if lang == "ja" else " ") + highest
+    description = running((say(Sentence(f"strip.{line}", args), lang), highest), lang)
     marked = {"moments": named_moments(over)} if over else {}
     key = "strip.marked" if over else "strip.unmarked"
     note = highest if threshold is None else say(Sentence(key, marked | {"time": top}), lang)
