@@ -349,6 +349,7 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     """How much of this very clip was examined, and what of it was not."""
     said: list[Sentence] = []
     duration = float(facts.get("duration") or 0.0)
+    faceless = footage is not None and not footage.tracks and not footage.facts.get("turned")
     if footage is not None and readings and duration > 0 and len(footage.times) > 1:
         read = {series.track for r in readings for series in r.reading.series}
         seconds = float(facts.get("examined", {}).get("seconds", 0.0))
@@ -356,13 +357,14 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
         if footage.tracks:
             said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
         else:
-            said.append(Sentence("scope.face-turned" if footage.facts.get("turned") else "scope.no-face", args))
+            said.append(Sentence("scope.no-face" if faceless else "scope.face-turned", args))
+    elif footage is not None and readings and len(footage.times) == 1 and faceless:
+        said.append(Sentence("scope.picture-no-face"))
     if footage is not None and readings and _at_once(footage) >= MOST_FACES:
         said.append(Sentence("scope.most-faces", {"most": MOST_FACES}))
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
     if "width" in facts and readings:
-        faceless = footage is not None and not footage.tracks and not footage.facts.get("turned")
         what = "not" if faceless or any(r.reading.score is not None for r in readings) else "none"
         said.append(Sentence(f"scope.{what}{'-sound' if facts.get('has_audio') else ''}"))
     return tuple(said)

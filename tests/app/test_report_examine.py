@@ -439,6 +439,7 @@ def test_where_nothing_was_assessed_the_face_is_not_passed_over():
         assert say(verdict.scope(readings, footage(n=1), still | {"has_audio": sound})[-1]) == said
     empty = verdict.scope([abstained()], footage(n=1, tracks=0), still)
     assert "face" not in say(empty[-1]), "there was none"
+    assert say(empty[0]) == "No face was found in the picture that was looked at.", "nor is that passed over"
 
 
 @READ_HERE
